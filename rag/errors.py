@@ -1,0 +1,67 @@
+"""What can go wrong that a person can mend.
+
+    RagError                    shown as one message and one remedy, never as a traceback
+    ├── SettingsError           an unknown setting, or a value that cannot be used
+    ├── CorpusMissing           the folder with mail and notes is not there
+    ├── ReadError               one file cannot be read (a row in the report, never an abort)
+    ├── IndexMissing            nothing has been indexed yet
+    ├── IndexStale              the index was built with another embedding model or chunking
+    ├── IndexBusy               another process owns the index
+    ├── IndexDamaged            the catalogue cannot be opened, read or written
+    ├── ModelUnavailable        a model file is neither here nor to be had
+    ├── ModelFailed             the model was loaded or reached, and broke
+    └── PromptTooLong           the question does not fit into the model's context
+
+Anything else that is raised is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class RagError(Exception):
+    """Says what happened, to which file, and (``remedy``) what to do about it."""
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        """Keep both; ``remedy`` may be empty."""
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class SettingsError(RagError):
+    """An unknown setting, or a value that cannot be used."""
+
+
+class CorpusMissing(RagError):
+    """The corpus folder is not there, or is not a folder."""
+
+
+class ReadError(RagError):
+    """One file or message cannot be read."""
+
+
+class IndexMissing(RagError):
+    """Nothing has been indexed yet."""
+
+
+class IndexStale(RagError):
+    """The index was built with another embedding model or another chunking."""
+
+
+class IndexBusy(RagError):
+    """Another process owns the index."""
+
+
+class IndexDamaged(RagError):
+    """The catalogue cannot be opened, read or written."""
+
+
+class ModelUnavailable(RagError):
+    """A model file is neither on this machine nor to be had."""
+
+
+class ModelFailed(RagError):
+    """A model was loaded or reached, and broke."""
+
+
+class PromptTooLong(RagError):
+    """The question does not fit into the model's context."""

@@ -1,0 +1,173 @@
+"""The nouns that the stages pass to each other: frozen, slotted, without behaviour.
+
+A file becomes `Document`s, a document `Chunk`s; a question finds `Hit`s, the best lines of the hits
+become `Quote`s, a model's prose about the quotes becomes `Sentence`s, and all of it is one `Answer`.
+Offsets are character positions in ``Document.text``, ``end`` exclusive. Dates are aware and in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Progress = Callable[[int, int | None, str], None]
+"""Told what is done so far, the total if it is known, and what is being done; draws nothing itself."""
+
+Role = Literal["author", "quoted"]
+Verdict = Literal["checked", "withheld"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file of the corpus; ``path`` is relative to the corpus root, with forward slashes."""
+
+    path: str
+    sha256: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who is speaking in ``text[start:end]``; ``quoted`` is anybody but the document's author."""
+
+    start: int
+    end: int
+    house: str | None
+    person: str | None
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One message, note or article.
+
+    ``id`` is derived from the raw bytes, so a copy or a renamed file is the same document.
+    ``voices`` cover ``text`` without gaps or overlaps, in order; readers leave them empty and
+    `rag.attribution` fills them. ``kind`` is ``email`` or ``note``.
+    """
+
+    id: str
+    path: str
+    kind: str
+    title: str
+    text: str
+    date: datetime
+    author: str | None
+    house: str | None
+    thread: str | None = None
+    voices: tuple[Voice, ...] = ()
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A quotable passage inside one voice: ``document.text[start:end] == text``."""
+
+    id: str
+    document_id: str
+    start: int
+    end: int
+    text: str
+    voice: Voice
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk found for a question; ``ranks`` holds its place (from 1) in each ranking that had it."""
+
+    chunk: Chunk
+    document: Document
+    score: float
+    ranks: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Lines to cite as ``[label]``: ``hit.document.text[start:end] == text``, inside ``hit.chunk``."""
+
+    label: int
+    hit: Hit
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of a model's prose, the labels that it cites, and what the check said of it."""
+
+    text: str
+    labels: tuple[int, ...]
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation, as a model sees it."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer cost: tokens, and seconds by stage.
+
+    The stages are ``search``, ``load`` (waiting for the model), ``first_token``, ``prose`` and ``total``.
+    """
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    thinking_tokens: int = 0
+    answer_tokens: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A checked answer; ``text`` holds the checked sentences only, or the refusal.
+
+    ``text`` is empty where the quotes are the answer: no model was wanted, none could be had (``note``
+    says which), or none of its sentences survived the check.
+    """
+
+    question: str
+    text: str
+    sentences: tuple[Sentence, ...]
+    quotes: tuple[Quote, ...]
+    refused: bool
+    thinking: str = ""
+    model: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file or message that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What one sync did; ``added``, ``changed``, ``removed``, ``duplicates`` and ``skipped`` are paths.
+
+    ``duplicates`` brought nothing new; ``skipped`` are of a format that no reader knows.
+    ``embedded`` counts chunks that went through the embedding model, ``reused`` those whose vector was known.
+    """
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    unchanged: int = 0
+    duplicates: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    failed: tuple[Failure, ...] = ()
+    embedded: int = 0
+    reused: int = 0
