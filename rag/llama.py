@@ -1,0 +1,380 @@
+"""A chat model in this process: a GGUF through llama.cpp.
+
+In: turns and a GGUF file. Out: a stream of `Piece`s, thoughts apart from the answer, the last one with
+the cost. It does not know what is asked, which file is the right one, or whether the answer is true. A
+file's own chat template is never used: it is code from a stranger (CVE-2024-34359), and `rag.prompts`
+has ours.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import ctypes
+import itertools
+import logging
+import os
+import platform
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from rag.errors import ModelFailed, PromptTooLong
+from rag.llm import Piece, Stream
+from rag.prompts import CLOSE_THOUGHT, Family, Segment, render
+from rag.records import Turn, Usage
+
+# Prompt tokens between two looks at the stop flag: 1.1 s of a 1.5B on two cores. 256 are 5 % faster and
+# stop half as soon.
+_SLICE = 128
+# A span of this many tokens seen this often is a loop: an answer has at most 256 tokens and quotes once.
+_SPAN, _SPAN_LIMIT = 12, 3
+# DeepSeek's advice for R1 (README, "Usage Recommendations"); greedy thoughts run into loops.
+_THOUGHT_TEMPERATURE, _TOP_P, _TOP_K = 0.6, 0.95, 40
+
+_R1_MARKERS = frozenset(("<｜User｜>", "<｜Assistant｜>", "<think>", "</think>"))
+_CHATML_MARKERS = frozenset(("<|im_start|>", "<|im_end|>"))
+
+
+class _Flag:
+    """A stop flag that llama.cpp reads without Python.
+
+    It asks after every node of the graph, 750 times a token. Asked through Python, each one waits for the
+    interpreter: with one other thread busy, decoding fell from 5.3 to 1.1 tokens/s. So the question is
+    C's ``strlen``, and the flag a string that is empty or not.
+    """
+
+    def __init__(self) -> None:
+        self.bytes = ctypes.create_string_buffer(2)
+
+    def set(self) -> None:
+        self.bytes[0] = b"\x01"
+
+    def __bool__(self) -> bool:
+        return self.bytes[0] != b"\x00"
+
+
+def physical_cores(topology: Path = Path("/sys/devices/system/cpu")) -> int:
+    """Count the cores that this process may use, without hyper-threads where Linux tells them apart.
+
+    Decoding is bound by memory: 16 threads on 8 cores were 2.5 tokens/s, 8 were 9 (llama.cpp PR 20020).
+    """
+    cores = {
+        ((folder / "physical_package_id").read_text(), (folder / "core_id").read_text())
+        for folder in topology.glob("cpu[0-9]*/topology")
+        if (folder / "core_id").is_file() and (folder / "physical_package_id").is_file()
+    }
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(len(cores) or allowed, allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The tokens of a loaded GGUF.
+
+    ``bos`` is None where the model wants none; ``think`` are the ids of the tags that it has.
+    """
+
+    pointer: int
+    family: Family
+    bos: int | None
+    think: tuple[int, ...]
+
+    @classmethod
+    def of(cls, model: int, name: str) -> Vocabulary:
+        """Recognise the chat format by its markers; raises ModelFailed for one that `rag.prompts` lacks."""
+        import llama_cpp
+
+        pointer = llama_cpp.llama_model_get_vocab(model)
+        single = {
+            marker: ids[0]
+            for marker in (*_R1_MARKERS, *_CHATML_MARKERS)
+            if len(ids := _token_ids(pointer, marker, special=True)) == 1
+        }
+        think = tuple(single[tag] for tag in ("<think>", "</think>") if tag in single)
+        bos = llama_cpp.llama_vocab_bos(pointer)
+        if single.keys() >= _R1_MARKERS and bos >= 0:
+            return cls(pointer, "r1", bos, think)
+        if single.keys() >= _CHATML_MARKERS:
+            return cls(pointer, "chatml", bos if llama_cpp.llama_vocab_get_add_bos(pointer) else None, think)
+        raise ModelFailed(
+            f"{name} has neither the chat markers of DeepSeek-R1 nor those of ChatML.",
+            remedy="Serve it with llama-server and pass its URL.",
+        )
+
+    def is_marker(self, token: int) -> bool:
+        """Say whether ``token`` steers a model instead of being text."""
+        import llama_cpp
+
+        return token in self.think or bool(
+            llama_cpp.llama_vocab_is_control(self.pointer, token) or llama_cpp.llama_vocab_is_eog(self.pointer, token)
+        )
+
+    def prompt_ids(self, segments: Sequence[Segment]) -> list[int]:
+        """Turn segments into ids, with one BOS if any; raises ModelFailed if plain text became a marker.
+
+        Segments are tokenised apart, because llama.cpp finds control tokens anywhere in a text that is
+        tokenised with them (llama.cpp#11270), and it would add a second BOS to a string that has one.
+        """
+        ids = [] if self.bos is None else [self.bos]
+        for segment in segments:
+            found = _token_ids(self.pointer, segment.text, special=segment.special)
+            if not segment.special and any(map(self.is_marker, found)):
+                raise ModelFailed(
+                    "A chat marker in a source or in the question would have reached the model as a command.",
+                    remedy="Ask with quotes only, and report the text as a bug.",
+                )
+            ids += found
+        assert self.bos is None or ids.count(self.bos) == 1
+        return ids
+
+    def bytes_of(self, token: int) -> bytes:
+        """Return the bytes of a token, which may be part of a character."""
+        import llama_cpp
+
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            length = llama_cpp.llama_token_to_piece(self.pointer, token, buffer, size, 0, False)
+            if length >= 0:
+                return buffer.raw[:length]
+            size = -length
+
+
+def _token_ids(vocabulary: int, text: str, *, special: bool) -> list[int]:
+    import llama_cpp
+
+    # Untrusted text may hold lone surrogates, which UTF-8 has no bytes for.
+    raw = text.encode("utf-8", "replace")
+    room = len(raw) + 8
+    ids = (llama_cpp.llama_token * room)()
+    count = llama_cpp.llama_tokenize(vocabulary, raw, len(raw), ids, room, False, special)
+    assert count >= 0, "more tokens than bytes"
+    return list(ids[:count])
+
+
+def _load_gguf(path: Path) -> int:
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # else a failed assertion starts gdb
+    import llama_cpp
+
+    # The package prints llama.cpp's log at this logger's level; what went wrong is said by our errors.
+    logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
+    llama_cpp.llama_backend_init()
+    params = llama_cpp.llama_model_default_params()
+    params.n_gpu_layers = 999 if (platform.system(), platform.machine()) == ("Darwin", "arm64") else 0
+    # Repacked weights are for ARM. On x86 they bypass the tiled kernels: prefill of a 1.5B Q4_K_M fell
+    # from 117 to 76 tokens/s for 19 to 21 in decoding, with 600 MB more memory.
+    params.use_extra_bufts = platform.machine().lower() not in ("x86_64", "amd64")
+    model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params) if path.is_file() else None
+    if not model:
+        raise ModelFailed(
+            f"{path} is not a model that llama.cpp can load.",
+            remedy="Pull it again, or check that the file is a complete GGUF of an architecture it knows.",
+        )
+    return int(model)
+
+
+def _open_context(model: int, context_tokens: int, threads: int) -> int:
+    import llama_cpp
+
+    params = llama_cpp.llama_context_default_params()
+    trained = llama_cpp.llama_model_n_ctx_train(model)
+    params.n_ctx = min(context_tokens, trained) if trained > 0 else context_tokens
+    params.n_batch = params.n_ubatch = _SLICE
+    params.n_threads = params.n_threads_batch = threads or physical_cores()
+    # It halves prefill on ARM servers and gains nothing on x86 (llama.cpp#27086).
+    params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    return int(llama_cpp.llama_init_from_model(model, params) or 0)
+
+
+class LlamaModel:
+    """A GGUF in this process, through llama.cpp; one stream runs at a time, others wait.
+
+    The context keeps what it has read, so a prompt that begins like the last one is read from where they
+    part.
+    """
+
+    remote = False
+
+    def __init__(self, path: Path, *, name: str, context_tokens: int, threads: int = 0, seed: int = 0) -> None:
+        """Load ``path``; ``threads`` 0 means the physical cores; raises ModelFailed."""
+        model = _load_gguf(path)
+        import llama_cpp
+
+        with contextlib.ExitStack() as owned:
+            owned.callback(llama_cpp.llama_model_free, model)
+            self._vocabulary = Vocabulary.of(model, path.name)
+            self._context = _open_context(model, context_tokens, threads)
+            if not self._context:
+                raise ModelFailed(
+                    f"{path.name}: there is no memory for a context of {context_tokens} tokens.",
+                    remedy="Lower context_tokens, or use a smaller model.",
+                )
+            owned.callback(llama_cpp.llama_free, self._context)
+            self._owned = owned.pop_all()
+        self.name = name
+        self.thinks = self._vocabulary.family == "r1"
+        self._seed = seed
+        self._room = int(llama_cpp.llama_n_ctx(self._context))
+        self._closing = self._vocabulary.prompt_ids([CLOSE_THOUGHT])[self._vocabulary.bos is not None :]
+        self._read: list[int] = []
+        self._lock = threading.Lock()  # the context: held for the whole of a stream
+        self._vocabulary_lock = threading.Lock()  # held for moments, so that `fits` waits for no stream
+        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+        strlen = ctypes.CDLL("msvcrt" if os.name == "nt" else None).strlen
+        self._asks = ctypes.cast(strlen, llama_cpp.ggml_abort_callback)
+
+    def fits(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> bool:
+        """Say whether the context has room for the turns, the thought and the answer."""
+        needed = len(self._prompt(turns, thinking_tokens)) + self._reserve(thinking_tokens, answer_tokens)
+        return needed <= self._room
+
+    def stream(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> Stream:
+        """Answer the last turn; iterating raises PromptTooLong and ModelFailed."""
+        flag = _Flag()
+        stream = Stream(self._pieces(turns, thinking_tokens, answer_tokens, flag), flag.set)
+        self._streams.add(stream)
+        return stream
+
+    def close(self) -> None:
+        """Stop what is running and free the memory; may be called twice."""
+        for stream in list(self._streams):
+            stream.close()
+        with self._lock, self._vocabulary_lock:
+            self._owned.close()
+            self._context = 0
+
+    def _prompt(self, turns: Sequence[Turn], thinking_tokens: int) -> list[int]:
+        think = self.thinks and thinking_tokens > 0
+        with self._vocabulary_lock:
+            self._require_open()
+            return self._vocabulary.prompt_ids(render(self._vocabulary.family, turns, think=think))
+
+    def _require_open(self) -> None:
+        if not self._context:
+            raise ModelFailed(f"{self.name} has been closed.", remedy="Open it again.")
+
+    def _reserve(self, thinking_tokens: int, answer_tokens: int) -> int:
+        thought = thinking_tokens + len(self._closing) if self.thinks and thinking_tokens > 0 else 0
+        return thought + answer_tokens
+
+    def _pieces(
+        self, turns: Sequence[Turn], thinking_tokens: int, answer_tokens: int, flag: _Flag
+    ) -> Generator[Piece, None, None]:
+        ids = self._prompt(turns, thinking_tokens)
+        if len(ids) + self._reserve(thinking_tokens, answer_tokens) > self._room:
+            raise PromptTooLong(
+                f"The question and its sources take {len(ids)} tokens; {self.name} reads {self._room},"
+                " the thought and the answer included.",
+                remedy="Ask for fewer quotes, shorten the conversation, or raise context_tokens.",
+            )
+        with self._lock:
+            started, prompt_tokens = perf_counter(), len(ids)
+            reused = self._begin(ids, flag)
+            first, counts = 0.0, {True: 0, False: 0}
+            for thought in (True, False) if self.thinks and thinking_tokens > 0 else (False,):
+                decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+                for token in self._tokens(ids, thinking_tokens if thought else answer_tokens, thought, flag):
+                    text = ""
+                    if token is not None:
+                        first = first or perf_counter() - started
+                        counts[thought] += 1
+                        text = decode(self._vocabulary.bytes_of(token))
+                    if text or token is None:
+                        yield Piece(text, thought)
+                if flag:
+                    return
+                if thought:
+                    ids += self._close_thought(ids)
+            seconds = _seconds(started, first)
+            yield Piece("", False, Usage(prompt_tokens, reused, counts[True], counts[False], seconds))
+
+    def _begin(self, ids: Sequence[int], flag: _Flag) -> int:
+        """Keep what the context has read of ``ids``, at most all but one: the last one gives the logits."""
+        import llama_cpp
+
+        self._require_open()
+        address = ctypes.cast(flag.bytes, ctypes.c_void_p)
+        llama_cpp.llama_set_abort_callback(self._context, self._asks, address)
+        pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(self._read, ids[:-1], strict=False))
+        reused = sum(1 for _ in pairs)
+        del self._read[reused:]
+        llama_cpp.llama_memory_seq_rm(llama_cpp.llama_get_memory(self._context), 0, reused, -1)
+        return reused
+
+    def _evaluate(self, ids: Sequence[int], flag: _Flag) -> Iterator[None]:
+        """Read what is new in ``ids``; yields after each slice of several tokens, ends early on ``flag``."""
+        import llama_cpp
+
+        while not flag and len(self._read) < len(ids):
+            part = ids[len(self._read) : len(self._read) + _SLICE]
+            array = (llama_cpp.llama_token * len(part))(*part)
+            status = llama_cpp.llama_decode(self._context, llama_cpp.llama_batch_get_one(array, len(part)))
+            if status and not flag:
+                raise ModelFailed(
+                    f"{self.name} broke while reading (llama_decode returned {status}).",
+                    remedy="Ask again; if it stays, lower context_tokens or use another model.",
+                )
+            if not status:
+                self._read += part
+            if len(part) > 1:
+                yield
+
+    def _tokens(self, ids: list[int], limit: int, thought: bool, flag: _Flag) -> Iterator[int | None]:
+        """Continue ``ids``, which grow, up to a marker, ``limit`` tokens or a loop; None: sign of life."""
+        import llama_cpp
+
+        spans: Counter[tuple[int, ...]] = Counter()
+        with self._sampler(thought) as sampler:
+            start = len(ids)
+            while len(ids) - start < limit:
+                yield from self._evaluate(ids, flag)
+                if flag:
+                    return
+                token = llama_cpp.llama_sampler_sample(sampler, self._context, -1)
+                if self._vocabulary.is_marker(token):
+                    return
+                ids.append(token)
+                yield token
+                if len(ids) - start >= _SPAN:
+                    spans[span := tuple(ids[-_SPAN:])] += 1
+                    if spans[span] == _SPAN_LIMIT:
+                        return
+
+    @contextlib.contextmanager
+    def _sampler(self, thought: bool) -> Iterator[int]:
+        """Sample thoughts as DeepSeek advises; take the likeliest token in answers, which are to be exact.
+
+        There is no repetition penalty: it would punish exact quotes and repeated digits.
+        """
+        import llama_cpp
+
+        chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+        try:
+            if thought:
+                for sampler in (
+                    llama_cpp.llama_sampler_init_top_k(_TOP_K),
+                    llama_cpp.llama_sampler_init_top_p(_TOP_P, 1),
+                    llama_cpp.llama_sampler_init_temp(_THOUGHT_TEMPERATURE),
+                    llama_cpp.llama_sampler_init_dist(self._seed),
+                ):
+                    llama_cpp.llama_sampler_chain_add(chain, sampler)
+            else:
+                llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_greedy())
+            yield chain
+        finally:
+            llama_cpp.llama_sampler_free(chain)
+
+    def _close_thought(self, ids: Sequence[int]) -> list[int]:
+        """The ids that end a thought, without a second line break where the thought has one."""
+        ended = self._vocabulary.bytes_of(ids[-1]).endswith(b"\n")
+        return self._closing[self._closing.index(self._vocabulary.think[1]) if ended else 0 :]
+
+
+def _seconds(started: float, first: float) -> Mapping[str, float]:
+    """``first_token`` and ``prose`` follow each other: reading the prompt, then writing."""
+    return {"first_token": first, "prose": perf_counter() - started - first}
