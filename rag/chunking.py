@@ -1,0 +1,88 @@
+"""Cut a document into quotable chunks.
+
+In: a `Document` whose voices are known. Out: `Chunk`s at sentence boundaries inside one voice, each an
+exact slice of the text, and the header that is searched with a chunk but never quoted. It does not know
+how chunks are embedded, stored or found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rag.records import Chunk, Document, Voice
+from rag.sentences import split_sentences
+
+VERSION = "1"
+"""Part of the index's fingerprint: raise it when the same document is cut, or headed, differently."""
+
+Span = tuple[int, int]
+
+
+def chunk_document(document: Document, *, words: int) -> list[Chunk]:
+    """Cut ``document`` into chunks of at most ``words`` words, neighbours sharing their border sentence.
+
+    The shared sentence keeps a claim beside the one that it leans on. No chunk leaves its voice.
+    """
+    chunks: list[Chunk] = []
+    for voice in document.voices:
+        sentences = [
+            piece
+            for span in split_sentences(document.text, voice.start, voice.end)
+            for piece in _cut_long(document.text, span, words)
+        ]
+        for start, end in _windows(document.text, sentences, words):
+            text = document.text[start:end]
+            chunks.append(Chunk(f"{document.id}:{start}-{end}", document.id, start, end, text, voice))
+    return chunks
+
+
+def header(document: Document, voice: Voice) -> str:
+    """What a reader would know of a chunk without reading it: house, person, title, date."""
+    speaker = [voice.house or "", f"({voice.person})" if voice.person else ""]
+    parts = (" ".join(part for part in speaker if part), document.title, f"{document.date:%d %B %Y}")
+    return " | ".join(part for part in parts if part)
+
+
+def searchable(document: Document, chunk: Chunk) -> str:
+    """The text that is embedded for ``chunk``: its header, then its own words."""
+    return f"{header(document, chunk.voice)}\n{chunk.text}"
+
+
+def _count(text: str, span: Span) -> int:
+    return len(text[span[0] : span[1]].split())
+
+
+def _cut_long(text: str, span: Span, words: int) -> Iterator[Span]:
+    """Cut a sentence of more than ``words`` words (tables, text without stops) at white space."""
+    start, end = span
+    while _count(text, (start, end)) > words:
+        cut = start
+        for _ in range(words):
+            while cut < end and text[cut].isspace():
+                cut += 1
+            while cut < end and not text[cut].isspace():
+                cut += 1
+        yield start, cut
+        start = cut
+        while text[start].isspace():
+            start += 1
+    yield start, end
+
+
+def _windows(text: str, sentences: list[Span], words: int) -> Iterator[Span]:
+    """Join sentences up to ``words`` words; a new paragraph starts a new window once one is half full."""
+    first = 0
+    while first < len(sentences):
+        last, size = first, _count(text, sentences[first])
+        while last + 1 < len(sentences):
+            paragraph = "\n\n" in text[sentences[last][1] : sentences[last + 1][0]]
+            size += _count(text, sentences[last + 1])
+            if size > words or (paragraph and 2 * size > words):
+                break
+            last += 1
+        yield sentences[first][0], sentences[last][1]
+        if last + 1 == len(sentences):
+            return
+        follows = "\n\n" not in text[sentences[last][1] : sentences[last + 1][0]]
+        small = 2 * _count(text, sentences[last]) <= words
+        first = last if follows and small and last > first else last + 1

