@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.embedding import Vectors
+from rag.errors import CorpusMissing
+from rag.indexing import fingerprint, pending, plan, scan, sync
+from rag.records import SourceFile, SyncReport
+from rag.store import Catalogue
+from tests.fakes import WordEmbedder
+
+FILES = st.dictionaries(st.sampled_from("abcdef"), st.tuples(st.sampled_from("xyz"), st.integers(0, 2)))
+
+
+def sources(files: dict[str, tuple[str, int]]) -> dict[str, SourceFile]:
+    return {path: SourceFile(path, sha256, 1, time) for path, (sha256, time) in files.items()}
+
+
+@given(FILES, FILES)
+def test_a_plan_puts_every_path_in_one_place(there: dict[str, tuple[str, int]], known: dict[str, tuple[str, int]]) -> None:
+    todo = plan(sources(there), sources(known))
+    assert sorted((*todo.added, *todo.changed, *todo.removed)) == sorted(
+        path for path in there.keys() | known.keys() if there.get(path, ("", 0))[0] != known.get(path, ("", 0))[0]
+    )
+    assert todo.unchanged == len(there) - len(todo.added) - len(todo.changed)
+
+
+@given(FILES)
+def test_an_index_that_equals_the_corpus_needs_nothing(files: dict[str, tuple[str, int]]) -> None:
+    assert not plan(sources(files), sources(files))
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+    made = Catalogue.create(tmp_path / "index", fingerprint="f1")
+    yield made
+    made.close()
+
+
+def run(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> SyncReport:
+    return sync(corpus, catalogue, embedder, words=40)
+
+
+def test_the_first_sync_adds_every_readable_file(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+    report = run(corpus, catalogue, embedder)
+    assert report.added == ("bernstein.eml", "citi.eml", "prices.md")
+    assert report.embedded == len(embedder.embedded) == catalogue.counts()["chunks"]
+
+
+def test_an_unchanged_corpus_costs_no_embedding_and_no_write(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    run(corpus, catalogue, embedder)
+    before = catalogue.generation
+    embedder.embedded.clear()
+    report = run(corpus, catalogue, embedder)
+    assert (report.unchanged, embedder.embedded, catalogue.generation) == (3, [], before)
+
+
+def test_a_touched_file_is_hashed_and_left_alone(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+    run(corpus, catalogue, embedder)
+    embedder.embedded.clear()
+    os.utime(corpus / "citi.eml", ns=(1, 1))
+    report = run(corpus, catalogue, embedder)
+    assert (report.changed, embedder.embedded, pending(corpus, catalogue)) == ((), [], False)
+
+
+def test_a_renamed_file_costs_no_embedding(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+    run(corpus, catalogue, embedder)
+    embedder.embedded.clear()
+    (corpus / "citi.eml").rename(corpus / "moved.eml")
+    report = run(corpus, catalogue, embedder)
+    assert (report.added, report.removed, report.duplicates) == (("moved.eml",), ("citi.eml",), ())
+    assert embedder.embedded == []
+
+
+def test_an_edited_file_embeds_only_what_is_new_in_it(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+    path = corpus / "prices.md"
+    body = "\n\n".join(f"Paragraph {name} " + "word " * 30 + "ends." for name in ("one", "two"))
+    path.write_text(f"---\ntitle: Prices\ndate: 2025-01-30\n---\n{body}")
+    run(corpus, catalogue, embedder)
+    embedder.embedded.clear()
+    path.write_text(f"---\ntitle: Prices\ndate: 2025-01-30\n---\n{body.replace('two', 'three')}")
+    report = run(corpus, catalogue, embedder)
+    assert (report.changed, report.embedded, report.reused) == (("prices.md",), 1, 1)
+    assert "three" in embedder.embedded[0]
+
+
+def test_a_deleted_file_is_gone_from_the_index(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+    run(corpus, catalogue, embedder)
+    (corpus / "citi.eml").unlink()
+    report = run(corpus, catalogue, embedder)
+    assert report.removed == ("citi.eml",)
+    assert catalogue.matching('"advanced"', 5) == []
+
+
+def test_a_copy_is_reported_and_embedded_once(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+    (corpus / "copy.eml").write_bytes((corpus / "citi.eml").read_bytes())
+    report = run(corpus, catalogue, embedder)
+    assert report.duplicates == ("copy.eml",)
+    assert len(embedder.embedded) == len(set(embedder.embedded))
+
+
+def test_a_broken_file_is_a_row_and_the_rest_goes_on(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+    (corpus / "broken.eml").write_bytes(b"")
+    report = run(corpus, catalogue, embedder)
+    assert [failure.path for failure in report.failed] == ["broken.eml"]
+    assert catalogue.counts()["documents"] == 3
+
+
+def test_a_broken_file_is_reported_again_without_being_read_again(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    (corpus / "broken.eml").write_bytes(b"")
+    first = run(corpus, catalogue, embedder)
+    assert run(corpus, catalogue, embedder).failed == first.failed
+
+
+def test_a_file_of_another_format_is_named_as_skipped(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+    (corpus / "slides.pptx").write_bytes(b"x")
+    assert run(corpus, catalogue, embedder).skipped == ("slides.pptx",)
+
+
+def test_hidden_files_and_symbolic_links_are_left_out(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.md").write_text("secret")
+    (corpus / ".hidden.md").write_text("hidden")
+    (corpus / "link.md").symlink_to(tmp_path / "secret.md")
+    found = scan(corpus, {})
+    assert ".hidden.md" not in found.files
+    assert [failure.path for failure in found.failed] == ["link.md"]
+
+
+def test_a_missing_corpus_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CorpusMissing, match="nowhere"):
+        scan(tmp_path / "nowhere", {})
+
+
+class Interrupted(WordEmbedder):
+    """Stops, as Ctrl-C would, once it has embedded 256 texts."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        if len(self.embedded) >= 256:
+            raise KeyboardInterrupt
+        return super().embed(texts)
+
+
+def interrupt(corpus: Path, catalogue: Catalogue) -> None:
+    for i in range(400):
+        (corpus / f"n{i:03}.md").write_text(f"Note {i} says {i * 7} and nothing else.")
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, catalogue, Interrupted())
+
+
+def test_an_interrupted_sync_leaves_whole_files_only(corpus: Path, catalogue: Catalogue) -> None:
+    interrupt(corpus, catalogue)
+    counts = catalogue.counts()
+    assert 0 < counts["files"] == counts["documents"] < 403
+
+
+def test_an_interrupted_sync_goes_on_where_it_was(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+    interrupt(corpus, catalogue)
+    before = catalogue.counts()["chunks"]
+    report = run(corpus, catalogue, embedder)
+    assert catalogue.counts()["documents"] == 403
+    assert report.embedded == catalogue.counts()["chunks"] - before
+
+
+def test_a_large_mailbox_is_committed_in_parts_and_shown_when_whole(
+    tmp_path: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    corpus = tmp_path / "mail"
+    corpus.mkdir()
+    mails = (f"From a@b Mon Jan 27 08:00:00 2025\nFrom: a@b.example\nSubject: s{i}\n\nNote {i}.\n\n" for i in range(300))
+    (corpus / "all.mbox").write_text("".join(mails))
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, catalogue, Interrupted())
+    assert catalogue.counts()["documents"] == 256
+    assert catalogue.load(catalogue.matching('"note"', 10)) == {}
+    assert run(corpus, catalogue, embedder).embedded == 300 - 256
+    assert len(catalogue.load(catalogue.matching('"note"', 10))) == 10
+
+
+def test_progress_ends_at_the_total(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+    told: list[tuple[int, int | None]] = []
+    sync(corpus, catalogue, embedder, words=40, progress=lambda done, total, _: told.append((done, total)))
+    total = sum(path.stat().st_size for path in corpus.iterdir())
+    assert told[0] == (0, total)
+    assert told[-1] == (total, total)
+
+
+def test_the_fingerprint_changes_with_model_and_chunk_size() -> None:
+    names = {fingerprint(WordEmbedder(name), words=words) for name in ("a", "b") for words in (40, 80)}
+    assert len(names) == 4
