@@ -1,0 +1,229 @@
+"""Mail: the bytes of a message -> a Document; the bytes of an mbox -> its messages.
+
+Quote marks and attribution lines stay in the text, for `rag.attribution` to read. Attachments are named and
+left out, and nothing that a message points to is fetched. It does not know who is speaking.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import BinaryIO
+
+from rag.errors import ReadError
+from rag.readers.html import visible
+from rag.readers.mime import MAX_DEPTH, MAX_PARTS, Part, children, decode_words, parse_part
+from rag.readers.text import as_of, clean, document_id, first_line, one_line
+from rag.records import Document, SourceFile
+
+MAX_MESSAGE = 50_000_000
+"""Bytes of one message, or of one note."""
+
+_FORWARDS = 5
+_STUB = 200
+_META = 1000
+_BLOCK = 1 << 16
+_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"@]{1,256}@[^\s<>()\[\],;:\"@]{1,256}")
+_MESSAGE_ID = re.compile(r"<([^<>\s]+)>|([^<>\s]+@[^<>\s]+)")
+_YEAR_ZERO = re.compile(r"\s0\d{3}\s+\d")  # the standard parser takes 0000 for 2000
+_COMMENT = re.compile(r"\(([^()]*)\)")
+# Stricter than RFC 4155's "From ": a body line that begins so must also follow a blank line and carry a time
+# and a year. A separator that was pasted whole into a body, after a blank line, is still taken for one.
+_SEPARATOR = re.compile(rb"From \S+\s.*\d:\d\d.*\d{4}")
+_ESCAPED = re.compile(rb">+From ")
+_ENCRYPTED = frozenset(("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"))
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was met on the way through the parts of one message."""
+
+    parts: int = 0
+    hidden: int = 0
+    encrypted: bool = False
+    attachments: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    text: str
+    html: bool = False
+
+
+def parse(source: SourceFile, raw: bytes) -> Document:
+    """Read one message. Raises ReadError if it is no message, or beyond a bound."""
+    data = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")
+    message = parse_part(data)
+    if not message.headers and b"\0" in data[:_BLOCK]:
+        raise ReadError("it is not a mail message")
+    tally = _Tally()
+    text = clean(_body(message, tally, 0, 0).text)
+    if not text and tally.encrypted:
+        raise ReadError("the message is encrypted", remedy="Decrypt it in your mail program and save it again.")
+    subject = one_line(decode_words(message.headers.get("subject", "")))
+    person, address = _mailbox(message.headers.get("from", ""))
+    dated_by, date = as_of([("header", _date(message.headers.get("date", "")))], text, source.mtime_ns)
+    own = _identifier(message.headers.get("message-id", ""))
+    answered = _identifier(message.headers.get("in-reply-to", ""))
+    facts = {
+        "from": address,
+        "to": ", ".join(_ADDRESS.findall(message.headers.get("to", "")[: _META * 10])),
+        "domain": address.rpartition("@")[2].lower(),
+        "subject": subject,
+        "message_id": own,
+        "in_reply_to": answered,
+        "date_source": dated_by,
+        "attachments": ", ".join(tally.attachments),
+        "hidden": str(tally.hidden or ""),
+    }
+    return Document(
+        id=document_id(raw),
+        path=source.path,
+        kind="email",
+        title=subject or first_line(text),
+        text=text,
+        date=date,
+        author=person or None,
+        house=None,
+        thread=_identifier(message.headers.get("references", "")) or answered or own or None,
+        meta={name: one_line(fact, _META) for name, fact in facts.items() if fact},
+    )
+
+
+def split_mbox(file: BinaryIO) -> Iterator[bytes]:
+    """Cut an mbox into messages, holding one at a time; one over `MAX_MESSAGE` comes cut just above it.
+
+    The separator line goes, and so does one ``>`` that an mbox puts before ``From `` at the start of a line.
+    """
+    lines: list[bytes] = []
+    size = 0
+    after_blank = at_start = before_all = True
+    while line := file.readline(_BLOCK):
+        if at_start and after_blank and _SEPARATOR.match(line):
+            if lines:
+                yield _message(lines)
+            lines, size, after_blank, before_all = [], 0, False, False
+            continue
+        if at_start and _ESCAPED.match(line):
+            line = line[1:]
+        after_blank = at_start and line in (b"\n", b"\r\n")
+        at_start = line.endswith(b"\n")
+        if size <= MAX_MESSAGE and not (before_all and after_blank and not lines):
+            lines.append(line)
+            size += len(line)
+    if lines:
+        yield _message(lines)
+
+
+def _message(lines: list[bytes]) -> bytes:
+    """Join the lines, without the blank one that the mbox put behind the message."""
+    if len(lines) > 1 and lines[-1] in (b"\n", b"\r\n") and lines[-2].endswith(b"\n"):
+        lines = lines[:-1]
+    return b"".join(lines)
+
+
+def _body(part: Part, tally: _Tally, depth: int, forwards: int) -> _Body:
+    """The text of a part and of the parts in it."""
+    tally.parts += 1
+    if tally.parts > MAX_PARTS:
+        raise ReadError(f"it has more than {MAX_PARTS} parts")
+    if depth > MAX_DEPTH:
+        raise ReadError(f"its parts are nested more than {MAX_DEPTH} deep")
+    tally.encrypted |= part.kind in _ENCRYPTED
+    if part.kind == "message/rfc822" and forwards < _FORWARDS:
+        return _forwarded(part, tally, depth, forwards)
+    if part.kind.startswith("multipart/"):
+        inner = [_body(child, tally, depth + 1, forwards) for child in children(part)]
+        if inner and part.kind == "multipart/alternative":
+            return _best(inner)
+        if inner:
+            return _Body("\n\n".join(body.text for body in inner if body.text), any(body.html for body in inner))
+        return _Body(part.text)  # the boundary is missing, so the body is all there is
+    if (part.attached and depth) or part.kind not in ("text/plain", "text/html"):
+        if part.name or part.attached:
+            tally.attachments.append(part.name or "unnamed")
+        return _Body("")
+    return _html(part, tally) if part.kind == "text/html" else _Body(_plain(part))
+
+
+def _best(bodies: list[_Body]) -> _Body:
+    """The one alternative to read: plain text, unless it only says that there is a better one."""
+    plain = next((body for body in bodies if body.text.strip() and not body.html), None)
+    html = next((body for body in bodies if body.text.strip() and body.html), None)
+    if plain and html and len(plain.text) < _STUB and len(html.text) > 5 * len(plain.text):
+        return html
+    return plain or html or _Body("")
+
+
+def _html(part: Part, tally: _Tally) -> _Body:
+    page = visible(part.content, part.parameters.get("charset", ""))
+    tally.hidden += page.hidden
+    return _Body(page.text, html=True)
+
+
+def _plain(part: Part) -> str:
+    text = part.text.replace("\r\n", "\n")
+    if part.parameters.get("format", "").lower() != "flowed":
+        return text
+    return _unwrapped(text, joint="" if part.parameters.get("delsp", "").lower() == "yes" else " ")
+
+
+def _unwrapped(text: str, joint: str) -> str:
+    """Join the soft line breaks of RFC 3676: a line that ends in a space goes on in the next of its depth."""
+    lines: list[str] = []
+    open_depth = -1
+    for line in text.split("\n"):
+        content = line.lstrip(">")
+        depth = len(line) - len(content)
+        content = content.removeprefix(" ")
+        signature = content == "-- "
+        if depth == open_depth and not signature:
+            lines[-1] += joint + content.rstrip(" ")
+        else:
+            lines.append(">" * depth + (" " if depth else "") + (content if signature else content.rstrip(" ")))
+        open_depth = depth if content.endswith(" ") and not signature else -1
+    return "\n".join(lines)
+
+
+def _forwarded(part: Part, tally: _Tally, depth: int, forwards: int) -> _Body:
+    """An attached message, in the form that mail programs give to a forwarded one."""
+    message = parse_part(part.content)
+    body = _body(message, tally, depth + 1, forwards + 1)
+    names = ("From", "Date", "Subject", "To")
+    head = [f"{name}: {one_line(decode_words(message.headers.get(name.lower(), '')))}" for name in names]
+    marked = "\n".join(["---------- Forwarded message ---------", *(line for line in head if line[-2:] != ": ")])
+    return _Body(f"{marked}\n\n{body.text}" if body.text.strip() else "", body.html)
+
+
+def _mailbox(value: str) -> tuple[str, str]:
+    """The display name and the address of a From header; either may be empty."""
+    before, angle, behind = value.partition("<")
+    address = _ADDRESS.search(behind) or _ADDRESS.search(value)
+    name = before if angle else " ".join(_COMMENT.findall(value[:_META]))
+    if not angle and not address:
+        name = value
+    person = one_line(decode_words(name.strip().strip("\"'").replace('\\"', '"')), 80)
+    found = address[0] if address else ""
+    return ("" if "@" in person or not any(map(str.isalpha, person)) else person), found
+
+
+def _identifier(value: str) -> str:
+    """The first message identifier in a header, without its angle brackets."""
+    match = _MESSAGE_ID.search(value[: _META * 10])
+    return one_line(match[1] or match[2], 250) if match else ""
+
+
+def _date(value: str) -> datetime | None:
+    if _YEAR_ZERO.search(value):
+        return None
+    try:
+        return parsedate_to_datetime(value[:100])
+    except Exception:
+        # ValueError, TypeError, IndexError and OverflowError are known for year 99999, a zone of
+        # +99999999999 and "Tomorrow maybe"; a date that cannot be read is no date.
+        return None

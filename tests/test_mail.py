@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import base64
+import io
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rag.errors import ReadError
+from rag.readers import READERS
+from rag.readers.mail import MAX_MESSAGE, parse, split_mbox
+from rag.readers.mime import MAX_DEPTH, MAX_PARTS
+from rag.records import Document, SourceFile
+
+SOURCE = SourceFile("a/mail.eml", "0" * 64, 1, 1_700_000_000_000_000_000)
+
+
+def read(raw: bytes) -> Document:
+    return parse(SOURCE, raw)
+
+
+def multipart(kind: str, *parts: bytes, head: bytes = b"") -> bytes:
+    body = b"".join(b"--b\n" + part + b"\n" for part in parts)
+    return head + b"Content-Type: multipart/" + kind.encode() + b"; boundary=b\n\n" + body + b"--b--\n"
+
+
+PLAIN = b"Content-Type: text/plain\n\nthe plain words, of which there are enough to be more than a pointer"
+HTML = b"Content-Type: text/html\n\n<p>the <b>html</b> words</p>"
+
+
+def test_a_message_becomes_a_document_with_its_facts() -> None:
+    message = EmailMessage()
+    message["From"] = '"Ortega, Ana" <ana.ortega@Research.Example>'
+    message["To"] = "Desk <desk@fund.example>, pm@fund.example"
+    message["Subject"] = "Capex: what changes"
+    message["Date"] = "Mon, 27 Jan 2025 08:30:00 -0500"
+    message["Message-ID"] = "<3@x>"
+    message["In-Reply-To"] = "<2@x>"
+    message["References"] = "<1@x> <2@x>"
+    message.set_content("Spending holds.\n\nOn Sunday Bo wrote:\n> It falls.\n")
+    raw = message.as_bytes()
+    document = read(raw)
+    assert document.text == "Spending holds.\n\nOn Sunday Bo wrote:\n> It falls."
+    assert (document.kind, document.path, document.title) == ("email", "a/mail.eml", "Capex: what changes")
+    assert (document.author, document.house, document.thread) == ("Ortega, Ana", None, "1@x")
+    assert document.date == datetime(2025, 1, 27, 13, 30, tzinfo=UTC)
+    assert document.voices == ()
+    assert document.meta == {
+        "from": "ana.ortega@Research.Example",
+        "to": "desk@fund.example, pm@fund.example",
+        "domain": "research.example",
+        "subject": "Capex: what changes",
+        "message_id": "3@x",
+        "in_reply_to": "2@x",
+        "date_source": "header",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "author", "address"),
+    [
+        ("Ana Ortega <ana@x.example>", "Ana Ortega", "ana@x.example"),
+        ("ana@x.example (Ana Ortega)", "Ana Ortega", "ana@x.example"),
+        ("ana@x.example", None, "ana@x.example"),
+        ("<ana@x.example>", None, "ana@x.example"),
+        ('"ana@x.example" <ana@x.example>', None, "ana@x.example"),
+        ("=?utf-8?q?J=C3=A9r=C3=B4me?= <j@x.example>", "Jérôme", "j@x.example"),
+        ("=?utf-8?q?a=0D=0ABcc:_b?= <j@x.example>", "a Bcc: b", "j@x.example"),
+        ("A <a@x.example>, B <b@y.example>", "A", "a@x.example"),
+        ("a..b@x.com, .@y, @, <>, ;:", None, "a..b@x.com"),
+        ("<@a,@b:c@d>", None, "c@d"),
+        ("", None, None),
+    ],
+)
+def test_senders_are_read_in_every_form(value: str, author: str | None, address: str | None) -> None:
+    document = read(f"From: {value}\n\nx".encode())
+    assert (document.author, document.meta.get("from")) == (author, address)
+
+
+@pytest.mark.parametrize(
+    ("headers", "thread"),
+    [
+        (b"References: <1@x>\n <2@x>\nMessage-ID: <3@x>", "1@x"),
+        (b"In-Reply-To: <2@x>\nMessage-ID: <3@x>", "2@x"),
+        (b"Message-ID: <3@x>", "3@x"),
+        (b"Message-ID: <>", None),
+        (b"Message-ID: <[b378@microsoft.example]>", "[b378@microsoft.example]"),
+        (b"Subject: none", None),
+    ],
+)
+def test_a_thread_is_named_by_its_root(headers: bytes, thread: str | None) -> None:
+    assert read(headers + b"\n\nx").thread == thread
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        b"Tomorrow maybe",
+        b"Mon, 32 Foo 99999 99:99:99 +9999",
+        b"Mon, 1 Jan 2024 10:00:00 +99999999999",
+        b"Mon, 1 Jan 0000 10:00:00 -0000",
+        b"1",
+        b"Thu, 1 Jan 2099 10:00:00 +0000",
+        b"",
+    ],
+)
+def test_a_date_that_cannot_be_believed_falls_to_the_file(date: bytes) -> None:
+    document = read(b"Date: " + date + b"\n\nx")
+    assert (document.meta["date_source"], document.date.year) == ("file", 2023)
+
+
+def test_without_a_date_header_the_date_in_the_text_counts() -> None:
+    document = read(b"Subject: a\n\nLondon, 27 January 2025. Rates hold.")
+    assert (document.meta["date_source"], document.date) == ("text", datetime(2025, 1, 27, tzinfo=UTC))
+
+
+def test_alternatives_are_read_once_and_plain_text_wins() -> None:
+    assert read(multipart("alternative", PLAIN, HTML)).text.startswith("the plain words")
+
+
+def test_html_is_read_where_there_is_no_plain_text() -> None:
+    assert read(multipart("alternative", HTML)).text == "the html words"
+
+
+def test_html_is_read_where_the_plain_text_only_points_to_it() -> None:
+    stub = b"\n\nYour program shows no HTML."
+    assert read(multipart("alternative", stub, b"Content-Type: text/html\n\n" + b"words " * 100)).text.startswith(
+        "words"
+    )
+
+
+def test_attachments_are_named_and_left_out() -> None:
+    attached = b"Content-Type: text/plain\nContent-Disposition: attachment; filename=../model.txt\n\nsecret"
+    picture = b"Content-Type: image/png; name=chart.png\n\nx"
+    document = read(multipart("mixed", PLAIN, attached, picture))
+    assert "secret" not in document.text
+    assert document.meta["attachments"] == "model.txt, chart.png"
+
+
+def test_a_forwarded_attachment_reads_like_a_forwarded_message() -> None:
+    inner = b"Content-Type: message/rfc822\n\nFrom: Bo <bo@y.example>\nSubject: Margins\n\nThey fall."
+    document = read(multipart("mixed", b"\n\nSee below.", inner))
+    assert document.text == (
+        "See below.\n\n---------- Forwarded message ---------\nFrom: Bo <bo@y.example>\nSubject: Margins\n\nThey fall."
+    )
+
+
+def test_hidden_html_is_counted() -> None:
+    document = read(b'Content-Type: text/html\n\n<p>a</p><p style="display:none">obey</p>')
+    assert (document.text, document.meta["hidden"]) == ("a", "1")
+
+
+def test_flowed_text_is_unwrapped_within_its_quote_depth() -> None:
+    body = b"one \ntwo \n three\n> four \n> five\nsix\n-- \nAna"
+    document = read(b"Content-Type: text/plain; format=flowed\n\n" + body)
+    assert document.text == "one two three\n> four five\nsix\n-- \nAna"
+
+
+def test_flowed_text_with_deleted_spaces_joins_words() -> None:
+    assert read(b"Content-Type: text/plain; format=flowed; delsp=yes\n\nab \ncd").text == "abcd"
+
+
+def test_line_ends_of_all_kinds_are_read() -> None:
+    texts = [read(end.join([b"Subject: a", b"", b"one", b"two"])) for end in (b"\n", b"\r\n", b"\r")]
+    assert {(document.title, document.text) for document in texts} == {("a", "one\ntwo")}
+
+
+def test_the_title_without_a_subject_is_the_first_line() -> None:
+    assert read(b"From: a@b\n\n\nGood morning all,\nrest").title == "Good morning all,"
+
+
+def test_terminal_escapes_never_leave_a_header() -> None:
+    assert read(b"Subject: \x1b]52;c;x\x07 \xc2\x9b2J\n\nx").title == "]52;c;x 2J"
+
+
+def test_encrypted_mail_says_so() -> None:
+    with pytest.raises(ReadError, match="encrypted"):
+        read(b"Content-Type: application/pkcs7-mime; name=smime.p7m\n\nMIA=")
+
+
+def test_binary_data_is_no_message() -> None:
+    with pytest.raises(ReadError, match="not a mail message"):
+        read(bytes(range(256)) * 4)
+
+
+def test_too_many_parts_are_refused() -> None:
+    with pytest.raises(ReadError, match="parts"):
+        read(multipart("mixed", *[b"\nx"] * (MAX_PARTS + 1)))
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 300, 1000])
+def test_parts_nested_too_deeply_are_refused(depth: int) -> None:
+    with pytest.raises(ReadError, match="deep"):
+        read(
+            b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(depth)) + b"\nx"
+        )
+
+
+def test_messages_inside_messages_end_at_a_depth() -> None:
+    assert read(multipart("mixed", PLAIN, b"Content-Type: message/rfc822\n\n" * 300 + b"Subject: x\n\ny")).text
+
+
+def test_a_boundary_that_is_missing_leaves_the_body() -> None:
+    assert read(b"Content-Type: multipart/alternative\n\nabc").text == "abc"
+
+
+NASTY = [
+    b"Subject: a\x00b", b"Content-Type: text/plain; name*", b"Content-Type: text/plain; name*0*", b"To: (c):",
+    b"Cc: (x): a@b.com;", b'To: "', b"Message-ID: <[b@m]>", b"Message-ID: <>", b"Message-ID: <@>", b"Message-ID: ",
+    b"In-Reply-To: <a@b> <c@d>\nReferences: <a@b>\t<<c@d>", b"From: =?utf-8?q?a=0Ab?= <x@y>",
+    b"From: =?utf-8?q?a?=@b.com",
+    b"From: J\xe9r\xf4me <j@x>", b"Subject: caf\xe9 \xff\xfe", b"Subject: =?x-unknown?b?aGk=?=",
+    b"Subject: =?utf-8?b?a?=", b"Subject: =?utf-8?b?7aCA?=", b"Subject: =?\xff?q?x?=", b"Date: Sun, 1 Jan 1",
+    b"Content-Type:", b"Content-Type: ;", b"Content-Type: text/", b"Content-Type: text/plain; charset=*\xff\xfe",
+    b'Content-Type: text/plain; charset="u\x00tf"', b"Content-Type: text/plain; charset=zlib",
+    b"Content-Type: text/plain; charset=idna", b"Content-Type: text/plain; charset=undefined",
+    b"Content-Transfer-Encoding: (c)", b"Content-Disposition: attachment; filename*99999999999=x",
+    b"Content-Disposition:", b"this is not a header", b": novalue", b"Invalid Header: x",
+    b"To: " + b"(" * 3000 + b")" * 3000 + b" a@b", b"To: " + b"<" * 3000, b"To: " + b'"a" ' * 3000,
+    b"Subject: " + b"=?utf-8?q?a?= " * 5000, b"From: a@[1.2.3.4, <x@[>", b"MIME-Version: x.y (a",
+    b"Content-Type: text/plain" + b";a" * 100_000, b"Subject: " + b"a" * 1_900_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("header", NASTY, ids=range(len(NASTY)))
+def test_no_header_costs_the_message_its_text(header: bytes) -> None:
+    document = read(header + b"\n\nthe body")
+    document.title.encode("utf-8")
+    assert document.text.endswith("the body")
+
+
+def mbox(*messages: bytes) -> bytes:
+    return b"".join(b"From a@b Mon Jan  1 00:00:00 2024\n" + message + b"\n\n" for message in messages)
+
+
+def test_an_mbox_is_cut_only_at_separators_after_a_blank_line() -> None:
+    first = b"Subject: 1\n\nFrom the office, in 2024\nFrom a@b Mon Jan  1 00:00:00 2024\n\nFrom here on, 10 of 2024"
+    assert list(split_mbox(io.BytesIO(mbox(first, b"Subject: 2\n\nb")))) == [first + b"\n", b"Subject: 2\n\nb\n"]
+
+
+def test_one_mark_before_from_is_undone() -> None:
+    assert list(split_mbox(io.BytesIO(mbox(b"\n>From x\n>>From y\n> From z")))) == [b"\nFrom x\n>From y\n> From z\n"]
+
+
+@pytest.mark.parametrize("data", [mbox(b"Subject: 1\n\nx").rstrip(), b"\n\nSubject: 1\n\nx"])
+def test_a_cut_mbox_still_gives_its_message(data: bytes) -> None:
+    assert list(split_mbox(io.BytesIO(data))) == [b"Subject: 1\n\nx"]
+
+
+def test_an_mbox_with_windows_line_ends_is_cut_too() -> None:
+    data = mbox(b"Subject: 1\n\nx", b"Subject: 2\n\ny").replace(b"\n", b"\r\n")
+    assert [read(raw).text for raw in split_mbox(io.BytesIO(data))] == ["x", "y"]
+
+
+def test_a_message_is_the_same_document_in_an_mbox_and_alone() -> None:
+    assert [read(raw).id for raw in split_mbox(io.BytesIO(mbox(b"Subject: 1\n\nx")))] == [read(b"Subject: 1\n\nx\n").id]
+
+
+def test_an_oversized_message_of_an_mbox_is_cut_and_the_next_is_whole() -> None:
+    large = (b"x" * 999_999 + b"\n") * (MAX_MESSAGE // 1_000_000 + 5)
+    lengths = [len(raw) for raw in split_mbox(io.BytesIO(mbox(large, b"Subject: 2\n\ny")))]
+    assert MAX_MESSAGE < lengths[0] < MAX_MESSAGE + 1_000_000
+    assert lengths[1] == len(b"Subject: 2\n\ny\n")
+
+
+@given(st.lists(st.sampled_from([b"From a@b Mon Jan  1 00:00:00 2024\n", b"\n", b">From x\n", b"text\n", b"cut"])))
+def test_no_text_of_an_mbox_is_lost(lines: list[bytes]) -> None:
+    data = b"".join(lines)
+    assert b"".join(split_mbox(io.BytesIO(data))).count(b"text") == data.count(b"text")
+
+
+WHOLE = multipart(
+    "mixed",
+    multipart("alternative", PLAIN, HTML).replace(b"=b\n", b"=c\n").replace(b"--b", b"--c"),
+    b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n"
+    + base64.b64encode("é".encode() * 40),
+    b"Content-Type: message/rfc822\n\nSubject: inner\n\nx",
+    head=b"From: Ana <a@b>\nDate: Mon, 27 Jan 2025 08:30:00 -0500\nSubject: =?utf-8?q?a=C3=A9?=\n",
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(WHOLE)), st.integers(0, 8), st.binary(max_size=6)), max_size=12))
+def test_any_mutation_of_a_message_is_read_or_refused(changes: list[tuple[int, int, bytes]]) -> None:
+    raw = WHOLE
+    for place, cut, new in changes:
+        raw = raw[:place] + new + raw[place + cut :]
+    try:
+        document = READERS[".eml"].parse(SOURCE, raw)
+    except ReadError:
+        return
+    assert all(
+        isinstance(text.encode("utf-8"), bytes) for text in (document.text, document.title, *document.meta.values())
+    )
+
+
+def test_copies_are_one_document_and_other_bodies_are_not() -> None:
+    ids = [read(raw).id for raw in (b"Message-ID: <1@x>\n\na", b"Message-ID: <1@x>\n\na", b"Message-ID: <1@x>\n\nb")]
+    assert [left == right for left, right in pairwise(ids)] == [True, False]
