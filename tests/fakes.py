@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 import numpy as np
 
 from rag.embedding import Vectors
-from rag.llm import Piece
+from rag.llm import Piece, Stream
 from rag.records import Turn, Usage
 
 
@@ -61,22 +61,28 @@ class ScriptedModel:
     def fits(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> bool:
         return sum(len(turn.content) for turn in turns) <= self.room
 
-    def stream(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> Generator[Piece, None, None]:
+    def stream(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> Stream:
         self.asked.append(turns)
+        interrupted = threading.Event()
+        return Stream(self._pieces(interrupted), interrupted.set)
+
+    def _pieces(self, interrupted: threading.Event) -> Generator[Piece, None, None]:
+        finished = False
         try:
             if self.error:
                 raise self.error
             for text, thought in ((self.thought, True), (self.prose, False)):
                 for word in re.findall(r"\S+\s*", text):
+                    if interrupted.is_set():
+                        return
                     yield Piece(word, thought)
                     time.sleep(self.pause)
-            words = len(self.prose.split())
-            yield Piece(
-                "", False, Usage(prompt_tokens=7, answer_tokens=words, seconds={"first_token": 0.1, "prose": 0.2})
-            )
-        except GeneratorExit:
-            self.stopped.set()
-            raise
+            finished = True
+            seconds = {"first_token": 0.1, "prose": 0.2}
+            yield Piece("", False, Usage(prompt_tokens=7, answer_tokens=len(self.prose.split()), seconds=seconds))
+        finally:
+            if not finished:
+                self.stopped.set()
 
     def close(self) -> None:
         self.closed = True

@@ -1,0 +1,252 @@
+"""The main path, and the one place where concrete classes meet: open, sync, search, ask.
+
+In: settings, a question. Out: hits, and a `Reply` whose quotes are there at once and whose prose streams
+after them. It does not print, draw or parse arguments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from rag import indexing
+from rag.embedding import Embedder, SentenceTransformerEmbedder
+from rag.errors import CorpusMissing, IndexBusy, IndexMissing, SettingsError
+from rag.houses import canonical
+from rag.llm import ChatModel
+from rag.models import DEFAULT
+from rag.records import Hit, Progress, SyncReport, Turn
+from rag.answering import ModelLoader, Reply
+from rag.retrieval import Retriever, choose_quotes
+from rag.settings import Settings
+from rag.store import Catalogue, Filters, ownership
+from rag.vectors import ChromaVectors, ExactVectors, NearestVectors
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What there is: where corpus and index are, what the index holds, which model would answer."""
+
+    corpus: Path
+    index: Path
+    files: int
+    documents: int
+    chunks: int
+    houses: tuple[str, ...]
+    fingerprint: str
+    model: str
+
+
+class Assistant:
+    """Answers questions about one corpus; use it as a context manager."""
+
+    def __init__(self, settings: Settings, *, embedder: Embedder, model: ChatModel | None = None) -> None:
+        """Use `open`."""
+        self.settings = settings
+        self._embedder = embedder
+        self._fingerprint = indexing.fingerprint(embedder, words=settings.chunk_words)
+        self._catalogue: Catalogue | None = None
+        self._vectors: NearestVectors | None = None
+        self._owner = False
+        self._open = ExitStack()
+        self._loader = ModelLoader(settings, model)
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        embedder: Embedder | None = None,
+        model: ChatModel | None = None,
+        own: bool = False,
+        rebuild: bool = False,
+    ) -> Assistant:
+        """Open the index that ``settings`` name, if there is one.
+
+        ``own`` takes the index for as long as the assistant is open and searches with Chroma; without it the
+        vectors are scanned exactly, which spares a single question the second that Chroma takes to start.
+        ``rebuild`` leaves the index that is there unopened: the next `sync` puts a new one in its place.
+        Raises IndexStale, IndexBusy (only with ``own``), IndexDamaged and ModelUnavailable.
+        """
+        embedder = embedder or SentenceTransformerEmbedder(settings.embedding_model)
+        assistant = cls(settings, embedder=embedder, model=model)
+        try:
+            if own:
+                assistant._open.enter_context(ownership(settings.index))
+                assistant._owner = True
+            with contextlib.suppress(IndexMissing):
+                if not rebuild:
+                    assistant._catalogue = Catalogue.open(settings.index, fingerprint=assistant._fingerprint)
+        except BaseException:
+            assistant.close()
+            raise
+        return assistant
+
+    def __enter__(self) -> Self:
+        """Return the assistant itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close everything."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop the model and let go of the index."""
+        self._loader.close()
+        if self._vectors:
+            self._vectors.close()
+        if self._catalogue:
+            self._catalogue.close()
+        self._open.close()
+
+    @property
+    def indexed(self) -> bool:
+        """Whether there is an index to search."""
+        return self._catalogue is not None
+
+    def sync(self, *, progress: Progress | None = None) -> SyncReport:
+        """Make the index equal the corpus, building it if there is none. Raises IndexBusy, CorpusMissing."""
+        with contextlib.nullcontext() if self._owner else ownership(self.settings.index):
+            if self._catalogue is None:
+                indexing.require_corpus(self.settings.corpus)
+                self._catalogue = Catalogue.create(self.settings.index, fingerprint=self._fingerprint)
+            report = indexing.sync(
+                self.settings.corpus,
+                self._catalogue,
+                self._embedder,
+                words=self.settings.chunk_words,
+                progress=progress,
+            )
+            if self._owner:
+                self._nearest()
+            return report
+
+    def search(
+        self,
+        question: str,
+        k: int = 10,
+        *,
+        house: str | Sequence[str] | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
+    ) -> list[Hit]:
+        """The ``k`` best passages for ``question``; ``until`` is a day that still counts. Raises IndexMissing."""
+        return self._retriever().search(_asked(question), k=k, filters=_filters(house, since, until))
+
+    def ask(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        *,
+        house: str | Sequence[str] | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
+        k: int | None = None,
+        quotes_only: bool = False,
+        progress: Progress | None = None,
+    ) -> Reply:
+        """Answer ``question`` from the ``k`` best quotes; the model loads while the search runs.
+
+        ``progress`` is told of a model's download. Raises IndexMissing and SettingsError; a model that is not
+        to be had is no error: the reply says so and its quotes are the answer.
+        """
+        started = time.monotonic()
+        retriever = self._retriever()
+        filters = _filters(house, since, until)
+        question = _asked(question)
+        if not quotes_only:
+            self._loader.start()
+        count = k or self.settings.quotes
+        hits = retriever.search(question, k=4 * count, filters=filters)
+        refusal = retriever.refusal(question, hits, filters)
+        return Reply(
+            question,
+            choose_quotes(question, hits, limit=count),
+            refusal=refusal,
+            loader=None if quotes_only else self._loader,
+            settings=self.settings,
+            history=history,
+            seconds={"search": time.monotonic() - started},
+            progress=progress,
+        )
+
+    def preload(self) -> None:
+        """Begin to load the model before it is needed."""
+        self._loader.start()
+
+    def refresh(self, *, progress: Progress | None = None) -> tuple[SyncReport | None, str]:
+        """Sync if the corpus has changed: the report, or None, and a note if the index could not be brought up to date.
+
+        With an index that can be searched, a missing corpus or a busy index is a note and no error.
+        """
+        try:
+            if self._catalogue and not indexing.pending(self.settings.corpus, self._catalogue):
+                return None, ""
+            return self.sync(progress=progress), ""
+        except (IndexBusy, CorpusMissing) as error:
+            if self._catalogue is None:
+                raise
+            return None, f"{error} The answer comes from the index as it is."
+
+    def status(self) -> Status:
+        """Describe corpus, index and model; loads nothing heavy."""
+        return status(self.settings, self._catalogue)
+
+    def _retriever(self) -> Retriever:
+        if self._catalogue is None:
+            raise IndexMissing(f"There is no index in {self.settings.index}.", remedy="Build it: rag index")
+        return Retriever(self._catalogue, self._nearest(), self._embedder, candidates=self.settings.candidates)
+
+    def _nearest(self) -> NearestVectors:
+        assert self._catalogue is not None
+        if self._vectors is None:
+            self._vectors = ChromaVectors(self._catalogue) if self._owner else ExactVectors(self._catalogue)
+        return self._vectors
+
+
+def status(settings: Settings, catalogue: Catalogue | None) -> Status:
+    """Describe what ``settings`` name; ``catalogue`` is None where there is no index."""
+    counts = catalogue.counts() if catalogue else {"files": 0, "documents": 0, "chunks": 0}
+    return Status(
+        corpus=settings.corpus,
+        index=settings.index,
+        **counts,
+        houses=catalogue.houses() if catalogue else (),
+        fingerprint=catalogue.fingerprint if catalogue else "",
+        model=settings.model or DEFAULT,
+    )
+
+
+def _asked(question: str) -> str:
+    question = " ".join(question.split())
+    if not question:
+        raise SettingsError("The question is empty.", remedy='Ask something: rag "who doubts the $5M?"')
+    if len(question) > 2000:
+        raise SettingsError("The question has more than 2,000 characters.", remedy="Ask a shorter one.")
+    return question
+
+
+def _filters(house: str | Sequence[str] | None, since: str | date | None, until: str | date | None) -> Filters:
+    houses = [house] if isinstance(house, str) else list(house or ())
+    last = _day(until, "until")
+    return Filters(
+        houses=tuple(canonical(name) or name for name in houses),
+        since=_day(since, "since"),
+        until=last + timedelta(days=1) if last else None,
+    )
+
+
+def _day(value: str | date | None, name: str) -> datetime | None:
+    if value is None or value == "":
+        return None
+    try:
+        day = date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise SettingsError(f"{name} is {value!r}, which is no date.", remedy="Write it as 2025-01-27.") from error
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

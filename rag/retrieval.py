@@ -1,0 +1,210 @@
+"""From a question to ranked hits, and from hits to the lines worth quoting.
+
+In: a question, filters, a catalogue, vectors. Out: `Hit`s, `Quote`s, and a reason to refuse if the
+evidence is none. Two rankings, by word (BM25) and by vector, are fused by reciprocal rank (Cormack et al.,
+SIGIR 2009); a third one holds the passages spoken by a house that the question names. It does not know
+models, prompts or screens.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from rag.embedding import Embedder, Vectors
+from rag.houses import houses_named
+from rag.records import Chunk, Document, Hit, Quote
+from rag.sentences import split_sentences
+from rag.store import Catalogue, Filters
+from rag.terms import figures
+from rag.vectors import NearestVectors
+
+RRF_K = 60
+"""The constant of reciprocal-rank fusion; 60 is the paper's, and results hardly move between 20 and 100."""
+
+# A passage by the house that was asked about outranks a better match by somebody else: being first in this
+# ranking is worth as much as being first in both others together.
+_WEIGHTS: Mapping[str, float] = {"words": 1.0, "vectors": 1.0, "house": 2.0}
+
+# Shares of content words. Windows that overlap by a sentence share about a third; a copy with small edits 0.9.
+_SAME = 0.8
+
+_QUOTE_WORDS = 60
+
+_STOPWORDS = frozenset(
+    """
+a about according after all also am an and any are as at be because been before being but by can could did do
+does doing each for from had has have having he her here hers him his how i if in into is it its just me more
+most much my no nor not of off on once only or other our out over own per quote quoted said same say saying says
+she should so some such tell than that the their them then there these they thing things think thinks this those
+through to too under up us very view views was we were what when where which while who whom whose why will with
+would write writes wrote you your
+    """.split()
+)
+_TOKEN = re.compile(r"[^\W_]+(?:[.,'’][^\W_]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question, taken apart: content words as FTS5 would fold them, figures, and the houses it names."""
+
+    text: str
+    words: tuple[str, ...]
+    terms: tuple[str, ...]
+    houses: tuple[str, ...]
+
+
+def parse(question: str) -> Query:
+    """Take a question apart; the names of houses count as houses, not as words."""
+    named = houses_named(question, ignore_case=True)
+    rest = list(question)
+    for start, end, _ in named:
+        rest[start:end] = " " * (end - start)
+    words = [token.replace("’", "'").lower() for token in _TOKEN.findall("".join(rest))]
+    content = dict.fromkeys(word.removesuffix("'s") for word in words if word.removesuffix("'s") not in _STOPWORDS)
+    return Query(
+        question,
+        tuple(word for word in content if word),
+        tuple(dict.fromkeys(figure.canonical for figure in figures(question))),
+        tuple(dict.fromkeys(name for _, _, name in named)),
+    )
+
+
+def fuse(rankings: Mapping[str, Sequence[int]], *, weights: Mapping[str, float] = _WEIGHTS) -> list[tuple[int, float]]:
+    """Fuse rankings of chunk numbers: the sum of weight / (60 + rank), best first, ties by number."""
+    scores: dict[int, float] = {}
+    for name, ranking in rankings.items():
+        for rank, number in enumerate(ranking, start=1):
+            scores[number] = scores.get(number, 0.0) + weights.get(name, 1.0) / (RRF_K + rank)
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
+
+class Retriever:
+    """Searches one index."""
+
+    def __init__(self, catalogue: Catalogue, vectors: NearestVectors, embedder: Embedder, *, candidates: int) -> None:
+        """Fuse ``candidates`` chunks from each ranking."""
+        self._catalogue = catalogue
+        self._vectors = vectors
+        self._embedder = embedder
+        self._candidates = candidates
+
+    def search(self, question: str, *, k: int, filters: Filters | None = None) -> list[Hit]:
+        """The ``k`` best chunks for ``question`` among those that meet ``filters``, no two of them alike."""
+        query = parse(question)
+        vector = self._embedder.embed([question])[0]
+        allowed = self._catalogue.numbers(filters) if filters else None
+        rankings = self._rank(query, vector, allowed)
+        if query.houses and not (filters and filters.houses):
+            spoken = self._catalogue.numbers(Filters(houses=query.houses))
+            rankings["house"] = [number for number, _ in fuse(self._rank(query, vector, spoken & (allowed or spoken)))]
+        ranks = {name: {number: rank for rank, number in enumerate(row, 1)} for name, row in rankings.items()}
+        found = fuse(rankings)
+        loaded = self._catalogue.load([number for number, _ in found])
+        hits = [
+            Hit(*loaded[number], score, {name: row[number] for name, row in ranks.items() if number in row})
+            for number, score in found
+            if number in loaded
+        ]
+        return _distinct(hits, k)
+
+    def refusal(self, question: str, hits: Sequence[Hit], filters: Filters | None = None) -> str:
+        """Why ``hits`` cannot answer ``question``, in words; empty if they may."""
+        query = parse(question)
+        asked = (filters.houses if filters else ()) or query.houses
+        speaking = self._catalogue.houses()
+        missing = [house for house in asked if house not in speaking]
+        if asked and len(missing) == len(asked):
+            return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not quoted in these notes."
+        if not hits:
+            return "Nothing in them meets the filters." if filters else "They hold nothing yet."
+        if query.words and not any(self._catalogue.frequency(_fts([word])) for word in query.words):
+            return f"None of these words occurs in the notes: {', '.join(query.words)}."
+        return ""
+
+    def _rank(self, query: Query, vector: Vectors, allowed: Collection[int] | None) -> dict[str, list[int]]:
+        nearest = self._vectors.nearest(vector, self._candidates, allowed)
+        rankings = {"vectors": [number for number, _ in nearest]}
+        if wanted := [*query.words, *query.terms]:
+            rankings["words"] = self._catalogue.matching(_fts(wanted), self._candidates, allowed)
+        return rankings
+
+
+def choose_quotes(question: str, hits: Sequence[Hit], *, limit: int) -> tuple[Quote, ...]:
+    """The best lines of each hit, best hit first, labelled from 1; lines that were quoted already are passed over."""
+    query = parse(question)
+    rarity = _rarity([hit.chunk.text for hit in hits])
+    quotes: list[Quote] = []
+    for hit in hits:
+        if len(quotes) == limit:
+            break
+        start, end = _best_lines(hit.chunk, hit.document, query, rarity)
+        if not any(_overlap(quote, hit, start, end) for quote in quotes):
+            quotes.append(Quote(len(quotes) + 1, hit, start, end, hit.document.text[start:end]))
+    return tuple(quotes)
+
+
+def _best_lines(chunk: Chunk, document: Document, query: Query, rarity: Mapping[str, float]) -> tuple[int, int]:
+    """The run of sentences of at most 60 words that holds most of the question's rare words and figures."""
+    sentences = split_sentences(document.text, chunk.start, chunk.end)
+    wanted = {_stem(word) for word in query.words}
+    best, best_score = (chunk.start, chunk.end), -1.0
+    for first in range(len(sentences)):
+        for last in range(first, len(sentences)):
+            start, end = sentences[first][0], sentences[last][1]
+            text = document.text[start:end]
+            if last > first and len(text.split()) > _QUOTE_WORDS:
+                break
+            score = sum(rarity.get(word, 0.0) for word in wanted & _stems(text))
+            score += 3.0 * len({figure.canonical for figure in figures(text)} & set(query.terms))
+            if score > best_score or (score == best_score and first == 0):
+                best, best_score = (start, end), score
+    return best
+
+
+def _overlap(quote: Quote, hit: Hit, start: int, end: int) -> bool:
+    """Whether more than half of the shorter of two stretches is common to both."""
+    if quote.hit.document.id != hit.document.id:
+        return False
+    common = min(quote.end, end) - max(quote.start, start)
+    return 2 * common > min(quote.end - quote.start, end - start)
+
+
+def _distinct(hits: Sequence[Hit], k: int) -> list[Hit]:
+    """The first ``k`` hits that are not near-copies of a better one."""
+    kept: list[tuple[Hit, frozenset[str]]] = []
+    for hit in hits:
+        if len(kept) == k:
+            break
+        words = _stems(hit.chunk.text)
+        if not any(_alike(words, other) for _, other in kept):
+            kept.append((hit, words))
+    return [hit for hit, _ in kept]
+
+
+def _alike(words: frozenset[str], other: frozenset[str]) -> bool:
+    return len(words & other) >= _SAME * max(1, min(len(words), len(other)))
+
+
+def _rarity(texts: Sequence[str]) -> dict[str, float]:
+    """The inverse document frequency of each word over ``texts``."""
+    stems = [_stems(text) for text in texts]
+    words = frozenset[str]().union(*stems)
+    return {word: math.log(1 + len(texts) / sum(word in some for some in stems)) for word in words}
+
+
+def _stems(text: str) -> frozenset[str]:
+    tokens = (token.replace("’", "'").lower().removesuffix("'s") for token in _TOKEN.findall(text))
+    return frozenset(_stem(token) for token in tokens if token not in _STOPWORDS)
+
+
+def _stem(word: str) -> str:
+    """Five letters tell most inflections of a word together and most words apart; figures stay whole."""
+    return word if any(letter.isdigit() for letter in word) else word[:5]
+
+
+def _fts(words: Sequence[str]) -> str:
+    """An FTS5 query for any of ``words``; each is a quoted string, so nothing in it is an operator."""
+    return " OR ".join('"{}"'.format(word.replace('"', '""')) for word in words)

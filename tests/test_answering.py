@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from rag import Assistant, Settings
+from rag.errors import ModelFailed, PromptTooLong
+from rag.prompts import NOT_FOUND, REFUSAL
+from tests.fakes import ScriptedModel, WordEmbedder
+
+QUESTION = "what does Bernstein say about the $5M?"
+
+
+def open_desk(settings: Settings, model: ScriptedModel) -> Assistant:
+    assistant = Assistant.open(settings, embedder=WordEmbedder(), model=model)
+    assistant.sync()
+    return assistant
+
+
+def test_the_quotes_are_there_before_the_model_has_been_asked(settings: Settings) -> None:
+    model = ScriptedModel("It is $5M [1].")
+    with open_desk(settings, model) as desk:
+        reply = desk.ask(QUESTION)
+        assert reply.quotes[0].hit.chunk.voice.house == "Bernstein"
+        assert model.asked == []
+
+
+def test_the_prose_comes_in_pieces_and_then_the_checked_answer(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel("Bernstein calls $5M wrong [1]. It was $9M [1].")) as desk:
+        reply = desk.ask(QUESTION)
+        assert "".join(reply) == "Bernstein calls $5M wrong [1]. It was $9M [1]."
+        assert reply.answer.text == "Bernstein calls $5M wrong [1]."
+        assert [sentence.verdict for sentence in reply.answer.sentences] == ["checked", "withheld"]
+
+
+def test_the_answer_can_be_read_without_watching_the_prose(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel("It is wrong [1].")) as desk:
+        assert desk.ask(QUESTION).answer.text == "It is wrong [1]."
+
+
+def test_a_thought_is_kept_apart_from_the_prose(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel("It is wrong [1].", thought="Let me see.")) as desk:
+        reply = desk.ask(QUESTION)
+        assert "".join(reply) == "It is wrong [1]."
+        assert reply.answer.thinking == "Let me see."
+
+
+def test_prose_of_which_nothing_survives_leaves_the_quotes(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel("It was $9M [1].")) as desk:
+        answer = desk.ask(QUESTION).answer
+        assert (answer.text, answer.refused, bool(answer.quotes)) == ("", False, True)
+
+
+def test_a_model_that_finds_nothing_refuses(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel(NOT_FOUND)) as desk:
+        answer = desk.ask(QUESTION).answer
+        assert (answer.text, answer.refused) == (REFUSAL, True)
+
+
+def test_a_refusal_asks_no_model(settings: Settings) -> None:
+    model = ScriptedModel("It is so [1].")
+    with open_desk(settings, model) as desk:
+        reply = desk.ask("what did Goldman Sachs say about chips?")
+        assert list(reply) == []
+        assert reply.refused
+        assert reply.answer.text.startswith(REFUSAL)
+        assert "Goldman Sachs" in reply.answer.text
+        assert model.asked == []
+
+
+def test_quotes_only_asks_no_model(settings: Settings) -> None:
+    model = ScriptedModel("It is so [1].")
+    with open_desk(settings, model) as desk:
+        answer = desk.ask(QUESTION, quotes_only=True).answer
+        assert (answer.model, answer.text, model.asked) == (None, "", [])
+
+
+@pytest.mark.parametrize("error", [ModelFailed("It broke.", remedy="Mend it."), PromptTooLong("Too long.")])
+def test_a_model_that_breaks_leaves_the_quotes_and_says_so(settings: Settings, error: Exception) -> None:
+    with open_desk(settings, ScriptedModel(error=error)) as desk:
+        answer = desk.ask(QUESTION).answer
+        assert answer.quotes
+        assert f"{error} The quotes are the answer." in answer.note
+
+
+def test_a_model_that_cannot_be_had_leaves_the_quotes_and_says_so(settings: Settings) -> None:
+    named = Settings.load(corpus=settings.corpus, index=settings.index, model="no-such-model")
+    with Assistant.open(named, embedder=WordEmbedder()) as desk:
+        desk.sync()
+        answer = desk.ask(QUESTION).answer
+        assert (answer.refused, answer.model, bool(answer.quotes)) == (False, None, True)
+        assert "no-such-model" in answer.note
+
+
+def test_a_model_too_small_to_answer_writes_no_prose(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, smol: object
+) -> None:
+    monkeypatch.setenv("RAG_MODELS", str(getattr(smol, "parent", "")))
+    named = Settings.load(corpus=settings.corpus, index=settings.index, model="smol-135m")
+    with Assistant.open(named, embedder=WordEmbedder()) as desk:
+        desk.sync()
+        answer = desk.ask(QUESTION).answer
+        assert answer.text == ""
+        assert "too small" in answer.note
+
+
+def test_closing_stops_the_model_and_keeps_what_came(settings: Settings) -> None:
+    model = ScriptedModel("One is wrong [1]. " * 50, pause=0.01)
+    with open_desk(settings, model) as desk:
+        reply = desk.ask(QUESTION)
+        pieces = iter(reply)
+        for _ in range(4):
+            next(pieces)
+        reply.close()
+        assert reply.answer.text == "One is wrong [1]."
+        assert list(pieces) == []
+        assert model.stopped.is_set()
+
+
+def test_closing_from_another_thread_ends_the_stream(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel("word " * 1000, pause=0.01)) as desk:
+        reply = desk.ask(QUESTION)
+        threading.Timer(0.2, reply.close).start()
+        started = time.monotonic()
+        for _ in reply:
+            pass
+        assert time.monotonic() - started < 3
+
+
+def test_closing_while_the_model_loads_ends_the_wait(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Assistant.open(settings, embedder=WordEmbedder()) as desk:
+        desk.sync()
+        reply = desk.ask(QUESTION)
+        reply.close()
+        assert list(reply) == []
+
+
+def test_quotes_that_do_not_fit_are_left_out_of_the_prompt(settings: Settings) -> None:
+    model = ScriptedModel("It is wrong [1].")
+    with open_desk(settings, model) as desk:
+        reply = desk.ask(QUESTION)
+        assert reply.answer.text
+        whole = model.asked[0][-1].content
+        model.room = len(whole) - 1
+        assert desk.ask(QUESTION).answer.text
+        shorter = model.asked[1][-1].content
+    last = f"\n[{len(reply.quotes)}] "
+    assert (last in whole, last in shorter, "\n[1] " in shorter) == (True, False, True)
+
+
+def test_seconds_are_told_by_stage(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel("It is wrong [1].")) as desk:
+        seconds = desk.ask(QUESTION).answer.usage.seconds
+        assert seconds.keys() == {"search", "load", "first_token", "prose", "total"}
+        assert seconds["total"] >= seconds["search"]

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rag import Assistant, Settings
+from rag.errors import CorpusMissing, IndexBusy, IndexMissing, IndexStale, SettingsError
+from rag.store import ownership
+from tests.fakes import ScriptedModel, WordEmbedder
+
+
+def test_there_is_nothing_to_search_before_the_first_sync(settings: Settings) -> None:
+    with Assistant.open(settings, embedder=WordEmbedder()) as desk:
+        assert not desk.indexed
+        with pytest.raises(IndexMissing):
+            desk.search("anything")
+
+
+def test_an_index_outlives_its_assistant(desk: Assistant, settings: Settings) -> None:
+    with Assistant.open(settings, embedder=WordEmbedder()) as other:
+        assert other.search("advanced GPUs", k=1)[0].document.path == "citi.eml"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_owner_s_chroma_and_the_exact_scan_find_the_same(settings: Settings, own: bool) -> None:
+    with Assistant.open(settings, embedder=WordEmbedder(), own=own) as desk:
+        desk.sync()
+        assert [hit.document.path for hit in desk.search("rented GPUs at $2", k=3)][0] == "bernstein.eml"
+
+
+def test_another_embedding_model_is_recognised_and_rebuilt_only_when_told(desk: Assistant, settings: Settings) -> None:
+    with pytest.raises(IndexStale, match="another embedding model"):
+        Assistant.open(settings, embedder=WordEmbedder("other"))
+    with Assistant.open(settings, embedder=WordEmbedder("other"), rebuild=True) as rebuilt:
+        rebuilt.sync()
+        assert rebuilt.search("advanced GPUs")
+
+
+def test_another_chunk_size_is_recognised(desk: Assistant, settings: Settings) -> None:
+    smaller = Settings.load(corpus=settings.corpus, index=settings.index, chunk_words=30)
+    with pytest.raises(IndexStale):
+        Assistant.open(smaller, embedder=WordEmbedder())
+
+
+def test_a_missing_corpus_makes_no_index(tmp_path: Path) -> None:
+    nowhere = Settings.load(corpus=tmp_path / "nowhere", index=tmp_path / "index")
+    with Assistant.open(nowhere, embedder=WordEmbedder()) as desk, pytest.raises(CorpusMissing):
+        desk.sync()
+    assert not (tmp_path / "index" / "catalogue.sqlite").exists()
+
+
+def test_refresh_does_nothing_for_an_unchanged_corpus(desk: Assistant) -> None:
+    assert desk.refresh() == (None, "")
+
+
+def test_refresh_brings_new_mail_in(desk: Assistant, corpus: Path) -> None:
+    (corpus / "new.md").write_text("Rain is expected in Omaha.")
+    report, _ = desk.refresh()
+    assert report is not None
+    assert report.added == ("new.md",)
+    assert "Omaha" in desk.search("rain", k=1)[0].chunk.text
+
+
+def test_refresh_leaves_a_busy_index_alone_and_says_so(desk: Assistant, corpus: Path, settings: Settings) -> None:
+    (corpus / "new.md").write_text("Rain is expected in Omaha.")
+    with ownership(settings.index):
+        report, note = desk.refresh()
+    assert report is None
+    assert "owns the index" in note
+
+
+def test_refresh_answers_from_the_index_when_the_corpus_has_gone(desk: Assistant, corpus: Path) -> None:
+    corpus.rename(corpus.with_name("elsewhere"))
+    report, note = desk.refresh()
+    assert report is None
+    assert "not there" in note
+
+
+def test_a_first_index_that_somebody_else_is_building_is_an_error(settings: Settings) -> None:
+    with ownership(settings.index), Assistant.open(settings, embedder=WordEmbedder()) as desk, pytest.raises(IndexBusy):
+        desk.refresh()
+
+
+@pytest.mark.parametrize(
+    ("condition", "paths"),
+    [
+        ({"house": "bernstein"}, {"bernstein.eml"}),
+        ({"house": ["Citi", "Sanford C. Bernstein"]}, {"bernstein.eml", "citi.eml"}),
+        ({"since": "2025-01-28"}, {"citi.eml", "prices.md"}),
+        ({"until": "2025-01-28"}, {"bernstein.eml", "citi.eml"}),
+        ({"since": "2025-01-28", "until": "2025-01-28"}, {"citi.eml"}),
+    ],
+)
+def test_filters_name_houses_by_any_alias_and_days_inclusively(
+    desk: Assistant, condition: dict[str, str], paths: set[str]
+) -> None:
+    assert {hit.document.path for hit in desk.search("the", 50, **condition)} == paths  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("question", "since"), [("", None), (" \n ", None), ("x" * 2001, None), ("x", "27 Jan")])
+def test_a_question_that_cannot_be_asked_is_refused(desk: Assistant, question: str, since: str | None) -> None:
+    with pytest.raises(SettingsError):
+        desk.search(question, since=since)
+
+
+def test_status_describes_the_index(desk: Assistant, settings: Settings) -> None:
+    status = desk.status()
+    assert (status.documents, status.files, status.index) == (3, 3, settings.index)
+    assert status.houses == ("Bernstein", "Citi")
+
+
+def test_closing_closes_the_model(settings: Settings) -> None:
+    model = ScriptedModel()
+    Assistant.open(settings, embedder=WordEmbedder(), model=model).close()
+    assert model.closed

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.embedding import SentenceTransformerEmbedder, _built_in
+from rag.errors import ModelUnavailable
+
+
+@pytest.fixture(scope="module")
+def minilm() -> SentenceTransformerEmbedder:
+    return SentenceTransformerEmbedder()
+
+
+def test_rows_are_unit_vectors_in_the_order_of_the_texts(minilm: SentenceTransformerEmbedder) -> None:
+    texts = ["Training cost five million dollars.", "x", "The cat sat on the mat. " * 20]
+    rows = minilm.embed(texts)
+    assert rows.dtype == np.float32
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
+    assert rows[0] == pytest.approx(minilm.embed(texts[:1])[0], abs=1e-5)
+
+
+def test_texts_that_mean_the_same_are_nearer_than_others(minilm: SentenceTransformerEmbedder) -> None:
+    cost, price, cat = minilm.embed(["Training was cheap.", "The model cost little to train.", "The cat slept."])
+    assert cost @ price > cost @ cat + 0.2
+
+
+def test_the_fingerprint_names_the_weights(minilm: SentenceTransformerEmbedder) -> None:
+    assert minilm.fingerprint.startswith("53aa51172d142c89")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A folder of somebody's own: the built-in model's, without its 90 MB of weights."""
+    folder = tmp_path / "model"
+    shutil.copytree(_built_in(), folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def test_other_weights_have_another_fingerprint(copy: Path, minilm: SentenceTransformerEmbedder) -> None:
+    assert SentenceTransformerEmbedder(str(copy)).fingerprint != minilm.fingerprint
+
+
+def test_a_model_that_brings_code_is_refused(copy: Path) -> None:
+    (copy / "evil.py").write_text("raise SystemExit")
+    with pytest.raises(ModelUnavailable, match=r"evil\.py"):
+        SentenceTransformerEmbedder(str(copy))
+
+
+def test_a_model_that_names_foreign_modules_is_refused(copy: Path) -> None:
+    (copy / "modules.json").write_text(json.dumps([{"type": "evil.Module", "path": "", "idx": 0, "name": "0"}]))
+    with pytest.raises(ModelUnavailable, match=r"evil\.Module"):
+        SentenceTransformerEmbedder(str(copy))
+
+
+def test_a_model_without_safetensors_is_refused(copy: Path) -> None:
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    with pytest.raises(ModelUnavailable, match="safetensors"):
+        SentenceTransformerEmbedder(str(copy))
+
+
+def test_a_broken_list_of_modules_is_refused(copy: Path) -> None:
+    (copy / "modules.json").write_text("{")
+    with pytest.raises(ModelUnavailable, match=r"modules\.json"):
+        SentenceTransformerEmbedder(str(copy))
+
+
+def test_a_name_that_is_not_to_be_had_is_said_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelUnavailable, match="no-such/model") as caught:
+        SentenceTransformerEmbedder("no-such/model")
+    assert caught.value.remedy
