@@ -1,0 +1,452 @@
+"""The ``rag`` command: parse arguments, call the assistant, print.
+
+stdout is the result; progress, notes and costs go to stderr. Exit codes: 0 answered, 3 refused or nothing
+found, 2 wrong usage, 1 any other error, 130 stopped by Ctrl-C. All text of mail and models is stripped of
+what a terminal could obey.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any
+
+from rag import present
+from rag.errors import IndexBusy, IndexMissing, RagError, SettingsError
+from rag.settings import THINKING_TOKENS, Settings
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from rag.assistant import Assistant
+    from rag.records import SyncReport
+    from rag.answering import Reply
+
+ANSWERED, FAILED, MISUSED, REFUSED, STOPPED = 0, 1, 2, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = _parse(list(sys.argv[1:] if argv is None else argv))
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except SettingsError as error:
+        _say_error(error)
+        return MISUSED
+    except RagError as error:
+        _say_error(error)
+        return FAILED
+    except KeyboardInterrupt:
+        _say("\nStopped. What was indexed or downloaded so far is kept.")
+        return STOPPED
+    except BrokenPipeError:
+        # The reader (head, less) has gone; the interpreter must not try to flush to it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def ask(arguments: argparse.Namespace) -> int:
+    """``rag "question"``: quotes, then prose that was checked."""
+    with _assistant(arguments) as desk:
+        if not arguments.quotes_only:
+            desk.preload()
+        _refresh(desk)
+        with Bar() as bar:
+            reply = desk.ask(
+                arguments.question,
+                house=arguments.house,
+                since=arguments.since,
+                until=arguments.until,
+                k=arguments.k,
+                quotes_only=arguments.quotes_only,
+                progress=bar,
+            )
+            if arguments.json:
+                present.write_json(present.answer_json(reply.answer), sys.stdout)
+                return REFUSED if reply.answer.refused else ANSWERED
+            if reply.refused:
+                print(present.wrapped(reply.answer.text, sys.stdout))
+                if reply.quotes:
+                    print("\nThe nearest lines:")
+            for quote in reply.quotes:
+                print(f"\n{present.quote_text(quote, sys.stdout)}", flush=True)
+            _draft(reply, bar)
+    return _conclude(reply)
+
+
+def search(arguments: argparse.Namespace) -> int:
+    """``rag search``: ranked passages, for one question or a file of them."""
+    if (arguments.question is None) == (arguments.batch is None):
+        raise SettingsError("Give either a question or --batch FILE.jsonl.")
+    if arguments.batch is not None:
+        return _search_batch(arguments)
+    with _assistant(arguments) as desk:
+        _refresh(desk)
+        hits = desk.search(
+            arguments.question, arguments.k or 10, house=arguments.house, since=arguments.since, until=arguments.until
+        )
+    if arguments.json:
+        present.write_json(present.search_json(arguments.question, hits), sys.stdout)
+    for rank, hit in enumerate([] if arguments.json else hits, start=1):
+        print(present.hit_text(rank, hit, sys.stdout), end="\n\n")
+    return ANSWERED if hits else REFUSED
+
+
+def index(arguments: argparse.Namespace) -> int:
+    """``rag index``: make the index equal the corpus."""
+    from rag.assistant import Assistant
+
+    with Assistant.open(_settings(arguments), own=True, rebuild=arguments.rebuild) as desk, Bar() as bar:
+        report = desk.sync(progress=bar)
+        status = desk.status()
+    if arguments.json:
+        present.write_json(asdict(report), sys.stdout)
+    else:
+        print(present.report_text(report, status))
+    return ANSWERED
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """``rag status``: which corpus, which index, which model."""
+    from rag.assistant import status as describe
+    from rag.store import Catalogue
+
+    settings = _settings(arguments)
+    catalogue: Catalogue | None = None
+    with contextlib.suppress(IndexMissing):
+        catalogue = Catalogue.open(settings.index)
+    try:
+        found = describe(settings, catalogue)
+    finally:
+        if catalogue:
+            catalogue.close()
+    if arguments.json:
+        present.write_json(asdict(found), sys.stdout)
+    else:
+        print(present.status_text(found, indexed=catalogue is not None))
+    return ANSWERED
+
+
+def list_models(arguments: argparse.Namespace) -> int:
+    """``rag models list``: the catalogue, and which of it is here."""
+    from rag import models
+
+    print(
+        present.models_text(
+            models.CATALOGUE.values(), [model.name for model, _ in models.installed()], models.models_folder()
+        )
+    )
+    return ANSWERED
+
+
+def pull_model(arguments: argparse.Namespace) -> int:
+    """``rag models pull NAME``: fetch a model file and check it."""
+    from rag import models
+
+    with Bar() as bar:
+        path = models.pull(models.known(arguments.name), progress=bar)
+    print(present.printable(str(path)))
+    return ANSWERED
+
+
+def verify_models(arguments: argparse.Namespace) -> int:
+    """``rag models verify``: hash what is here against the catalogue."""
+    from rag import models
+
+    sound = True
+    for name, path in _stored():
+        fine = models.verify(name)
+        sound = sound and fine
+        print(f"{'ok     ' if fine else 'DAMAGED'}  {name}  {present.printable(str(path))}")
+    return ANSWERED if sound else FAILED
+
+
+def remove_model(arguments: argparse.Namespace) -> int:
+    """``rag models remove NAME``: delete a model file."""
+    from rag import models
+
+    print(f"{arguments.name} was {'removed' if models.remove(arguments.name) else 'not here'}.")
+    return ANSWERED
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """``rag serve``: the chat in the browser."""
+    from app import run
+
+    return run(_settings(arguments), host=arguments.host, port=arguments.port)
+
+
+class Bar:
+    """A progress bar on stderr that appears with the first news, and only on a terminal."""
+
+    def __init__(self) -> None:
+        """Draw nothing yet."""
+        self._bar: tqdm[Any] | None = None
+
+    def __enter__(self) -> Bar:
+        """Return the bar."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the line clean."""
+        self.clear()
+
+    def __call__(self, done: int, total: int | None, what: str) -> None:
+        """Show that ``done`` of ``total`` bytes are there."""
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit="B", unit_scale=True, disable=None, leave=False, file=sys.stderr)
+        self._bar.set_description(present.printable(what), refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def clear(self) -> None:
+        """Take the bar off the screen; later news bring a new one."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _draft(reply: Reply, bar: Bar) -> None:
+    """Let the prose be watched while it is written: on a terminal, dimmed, apart from the result."""
+    shown = False
+    for piece in reply:
+        bar.clear()
+        if sys.stderr.isatty():
+            if not shown:
+                _say("\n\x1b[2mDraft, not yet checked:", end=" ")
+            _say(present.printable(piece), end="")
+            shown = True
+    if shown:
+        _say("\x1b[0m")
+
+
+def _conclude(reply: Reply) -> int:
+    """Print the checked prose and, to stderr, what it cost and what was withheld."""
+    answer = reply.answer
+    if answer.note:
+        _say(f"\n{present.printable(answer.note)}")
+    if not reply.refused and answer.text:
+        print(f"\n{present.wrapped(answer.text, sys.stdout)}")
+    for line in present.footnotes(answer):
+        _say(line)
+    return REFUSED if answer.refused else ANSWERED
+
+
+def _search_batch(arguments: argparse.Namespace) -> int:
+    with contextlib.ExitStack() as opened:
+        lines = opened.enter_context(_lines(arguments.batch))
+        desk = opened.enter_context(_assistant(arguments, own=True))
+        _refresh(desk)
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            row = _row(line, number)
+            hits = desk.search(
+                row["q"],
+                row.get("k") or arguments.k or 10,
+                house=row.get("house") or arguments.house,
+                since=row.get("since") or arguments.since,
+                until=row.get("until") or arguments.until,
+            )
+            present.write_json(present.search_json(row["q"], hits), sys.stdout)
+    return ANSWERED
+
+
+def _row(line: str, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise SettingsError(f"Line {number} is no JSON: {error}") from error
+    if not isinstance(row, dict) or not isinstance(row.get("q"), str):
+        raise SettingsError(f"Line {number} has no question.", remedy='Write one object a line: {"q": "…", "k": 10}')
+    if not isinstance(row.get("k") or 1, int):
+        raise SettingsError(f"Line {number}: k must be a number.")
+    return row
+
+
+@contextlib.contextmanager
+def _lines(name: str) -> Iterator[IO[str]]:
+    if name == "-":
+        yield sys.stdin
+        return
+    try:
+        with Path(name).open(encoding="utf-8") as file:
+            yield file
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name} cannot be read: {error}") from error
+
+
+def _assistant(arguments: argparse.Namespace, *, own: bool = False) -> Assistant:
+    """The assistant that the arguments name; one that wanted the index to itself shares it if it must."""
+    from rag.assistant import Assistant
+
+    settings = _settings(arguments)
+    if own:
+        with contextlib.suppress(IndexBusy):
+            return Assistant.open(settings, own=True)
+    return Assistant.open(settings)
+
+
+def _refresh(desk: Assistant) -> None:
+    """Bring the index up to date before it is asked, and say what that did."""
+    with Bar() as bar:
+        if not desk.indexed:
+            _say(f"Building the index of {present.printable(str(desk.settings.corpus))} …")
+        report, note = desk.refresh(progress=bar)
+    if note:
+        _say(present.printable(note))
+    if report:
+        _say_report(report)
+
+
+def _say_report(report: SyncReport) -> None:
+    _say(present.changes_text(report))
+    for failure in report.failed:
+        _say(present.printable(f"left out {failure.path}: {failure.reason}"))
+
+
+def _stored() -> list[tuple[str, Path]]:
+    """The files that bear a catalogue name, whatever is in them."""
+    from rag import models
+
+    files = ((model.name, models.models_folder() / model.file) for model in models.CATALOGUE.values())
+    return [(name, path) for name, path in files if path.exists()]
+
+
+def _say(text: str, *, end: str = "\n") -> None:
+    print(text, end=end, file=sys.stderr, flush=True)
+
+
+def _say_error(error: RagError) -> None:
+    _say(present.printable(f"rag: {error}"))
+    if error.remedy:
+        _say(present.printable(f"     {error.remedy}"))
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    names = ("corpus", "index", "model", "embedding_model", "think")
+    return Settings.load(**{name: getattr(arguments, name, None) for name in names})
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    """Parse; what does not begin with a command is a question."""
+    parser = _parser()
+    if argv and argv[0] not in {*COMMANDS, "-h", "--help", "--version"}:
+        argv = ["ask", *argv]
+    arguments = parser.parse_args(argv)
+    if not hasattr(arguments, "run"):
+        parser.print_help(sys.stderr)
+        parser.exit(MISUSED)
+    return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    from rag import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="rag",
+        description="Ask your sell-side inbox, privately, on your own CPU.",
+        epilog='Begin with a question: rag "what did Bernstein say about the \\$5M?"',
+    )
+    parser.add_argument("--version", action="version", version=f"rag {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, (add, text) in COMMANDS.items():
+        add(commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}."))
+    return parser
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--corpus", metavar="DIR", help="folder with mail and notes")
+    parser.add_argument("--index", metavar="DIR", help="folder of the index")
+    parser.add_argument("--embedding-model", metavar="NAME", help="a sentence-transformers model, by name or folder")
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--house", action="append", metavar="H", help="only this house; may be repeated")
+    parser.add_argument("--since", metavar="DATE", help="only notes of this day or later (2025-01-27)")
+    parser.add_argument("--until", metavar="DATE", help="only notes of this day or earlier")
+    parser.add_argument("-k", type=_positive, metavar="N", help="how many quotes or hits")
+
+
+def _add_ask(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("question", help="the question, in quotes; mind the shell's $")
+    parser.add_argument("--quotes", dest="quotes_only", action="store_true", help="quotes only, no model")
+    parser.add_argument("--model", metavar="NAME|PATH|URL", help="a catalogue name, a GGUF file or a server")
+    parser.add_argument("--think", choices=list(THINKING_TOKENS), help="how long R1 may think first")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _add_filters(parser)
+    _add_places(parser)
+    parser.set_defaults(run=ask)
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("question", nargs="?", help="what to look for")
+    parser.add_argument("--batch", metavar="FILE", help='a question a line, {"q": "…"}; - reads stdin')
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _add_filters(parser)
+    _add_places(parser)
+    parser.set_defaults(run=search)
+
+
+def _add_index(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rebuild", action="store_true", help="begin anew, with today's settings")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _add_places(parser)
+    parser.set_defaults(run=index)
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _add_places(parser)
+    parser.set_defaults(run=status)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=list_models)
+    actions = parser.add_subparsers(metavar="ACTION")
+    actions.add_parser("list", help="what there is, and what is here").set_defaults(run=list_models)
+    pull = actions.add_parser("pull", help="fetch a model; goes on where it broke off")
+    pull.set_defaults(run=pull_model)
+    actions.add_parser("verify", help="hash what is here").set_defaults(run=verify_models)
+    remove = actions.add_parser("remove", help="delete a model file")
+    remove.set_defaults(run=remove_model)
+    for action in (pull, remove):
+        action.add_argument("name", metavar="NAME", help="a name of the catalogue")
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
+    parser.add_argument("--model", metavar="NAME|PATH|URL", help="a catalogue name, a GGUF file or a server")
+    parser.add_argument("--think", choices=list(THINKING_TOKENS), help="how long R1 may think first")
+    _add_places(parser)
+    parser.set_defaults(run=serve)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 100:
+        raise argparse.ArgumentTypeError("must be from 1 to 100")
+    return number
+
+
+COMMANDS = {
+    "ask": (_add_ask, "answer a question with checked citations (the default)"),
+    "search": (_add_search, "list the passages that match best"),
+    "index": (_add_index, "make the index equal the corpus"),
+    "status": (_add_status, "say which corpus, index and model are in use"),
+    "models": (_add_models, "list, pull, verify and remove model files"),
+    "serve": (_add_serve, "chat in the browser"),
+}

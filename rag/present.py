@@ -1,0 +1,188 @@
+"""Answers, hits and reports as JSON and as text for a terminal.
+
+In: records. Out: strings. All text passes `printable`, so that nothing in a mail, a file name or a
+model's output can steer the terminal that shows it (CWE-150). It does not know where the records come from.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import textwrap
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from rag.assistant import Status
+from rag.models import ModelFile
+from rag.records import Answer, Hit, Quote, SyncReport
+
+
+def printable(text: str) -> str:
+    """``text`` without control, bidirectional and invisible characters; line breaks and tabs stay."""
+    return "".join(
+        " " if unicodedata.category(char) in ("Zs", "Zl", "Zp") else char
+        for char in text
+        if char in "\n\t" or unicodedata.category(char)[0] != "C"
+    )
+
+
+def write_json(value: object, stream: IO[str]) -> None:
+    """Write one JSON value and a line break; everything beyond ASCII is escaped."""
+    stream.write(json.dumps(value, default=str) + "\n")
+    stream.flush()
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """The object that ``rag ask --json`` prints."""
+    usage = answer.usage
+    return {
+        "question": answer.question,
+        "answer": answer.text,
+        "refused": answer.refused,
+        "sentences": [
+            {"text": one.text, "citations": list(one.labels), "verdict": one.verdict, "reason": one.reason}
+            for one in answer.sentences
+        ],
+        "quotes": [
+            {"n": quote.label, **_passage(quote.hit, quote.text, quote.start, quote.end)} for quote in answer.quotes
+        ],
+        "model": answer.model,
+        "thinking": answer.thinking,
+        "note": answer.note,
+        "usage": {
+            "prompt_tokens": usage.prompt_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "thinking_tokens": usage.thinking_tokens,
+            "answer_tokens": usage.answer_tokens,
+            "seconds": {stage: round(seconds, 3) for stage, seconds in usage.seconds.items()},
+        },
+    }
+
+
+def search_json(query: str, hits: Sequence[Hit]) -> dict[str, Any]:
+    """The object that ``rag search --json`` prints."""
+    rows = [
+        {"rank": rank, **_passage(hit, hit.chunk.text, hit.chunk.start, hit.chunk.end)}
+        for rank, hit in enumerate(hits, start=1)
+    ]
+    return {"query": query, "hits": rows}
+
+
+def _passage(hit: Hit, text: str, start: int, end: int) -> dict[str, Any]:
+    voice, document = hit.chunk.voice, hit.document
+    return {
+        "text": text,
+        "document": document.id,
+        "path": document.path,
+        "title": document.title,
+        "house": voice.house,
+        "person": voice.person,
+        "role": voice.role,
+        "date": document.date.isoformat(),
+        "start": start,
+        "end": end,
+        "score": round(hit.score, 6),
+    }
+
+
+def wrapped(text: str, stream: IO[str], indent: str = "") -> str:
+    """``text`` as a paragraph: folded to the width of a terminal, in one line for a pipe."""
+    line = " ".join(printable(text).split())
+    if not stream.isatty():
+        return indent + line
+    width = min(100, shutil.get_terminal_size().columns)
+    return textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def speaker(hit: Hit) -> str:
+    """Who says it: house, person, date."""
+    voice, document = hit.chunk.voice, hit.document
+    house = voice.house or voice.person or document.author or "Unnamed author"
+    person = f" ({voice.person})" if voice.person and voice.person != house else ""
+    return printable(f"{house}{person}, {document.date:%d %b %Y}")
+
+
+def quote_text(quote: Quote, stream: IO[str]) -> str:
+    """A quote as three parts: who and when, the verbatim lines, where they stand."""
+    lines = wrapped(quote.text, stream, "    │ ")
+    return f"[{quote.label}] {speaker(quote.hit)}\n{lines}\n    {printable(quote.hit.document.path)}"
+
+
+def hit_text(rank: int, hit: Hit, stream: IO[str]) -> str:
+    """A hit as ``rag search`` shows it."""
+    place = f"    {printable(hit.document.path)}  ({hit.score:.4f})"
+    return f"{rank:2}. {speaker(hit)}\n{wrapped(hit.chunk.text, stream, '    │ ')}\n{place}"
+
+
+def footnotes(answer: Answer) -> Iterator[str]:
+    """What stands under an answer: what was withheld and why, then what it cost."""
+    withheld = [sentence for sentence in answer.sentences if sentence.verdict == "withheld"]
+    if withheld:
+        yield f"\n{len(withheld)} of {len(answer.sentences)} sentences withheld by the check:"
+        for sentence in withheld:
+            yield f"  - {printable(sentence.text)} ({printable(sentence.reason)})"
+    if answer.sentences and not answer.text:
+        yield "No sentence passed the check: the quotes are the answer."
+    seconds = answer.usage.seconds
+    if answer.model and answer.usage.answer_tokens:
+        pace = answer.usage.answer_tokens / max(seconds.get("prose", 0.0), 0.001)
+        yield (
+            f"\n{answer.model}: {answer.usage.prompt_tokens} tokens read, {answer.usage.answer_tokens} written"
+            f" ({pace:.0f} a second), first word after {seconds.get('first_token', 0.0):.1f} s,"
+            f" {seconds['total']:.1f} s in all."
+        )
+
+
+def changes_text(report: SyncReport) -> str:
+    """What a sync did, in one line."""
+    parts = [
+        f"{len(paths)} {what}"
+        for paths, what in (
+            (report.added, "added"),
+            (report.changed, "changed"),
+            (report.removed, "removed"),
+            (report.duplicates, "of them copies"),
+            (report.skipped, "of other formats"),
+            (report.failed, "not readable"),
+        )
+        if paths
+    ]
+    return f"Files: {', '.join(parts) or 'nothing new'}; {report.embedded} chunks embedded, {report.reused} known."
+
+
+def report_text(report: SyncReport, status: Status) -> str:
+    """What a sync did, and what the index holds now."""
+    lines = [changes_text(report)]
+    lines += [f"  not readable: {printable(failure.path)}: {printable(failure.reason)}" for failure in report.failed]
+    lines += [f"  copy: {printable(path)}" for path in report.duplicates]
+    lines += [f"  other format: {printable(path)}" for path in report.skipped]
+    lines.append(
+        f"The index holds {status.documents} documents from {status.files} files in {status.chunks} chunks,"
+        f" by {len(status.houses)} houses: {printable(str(status.index))}"
+    )
+    return "\n".join(lines)
+
+
+def status_text(status: Status, *, indexed: bool) -> str:
+    """``rag status`` for a reader."""
+    held = f"{status.documents} documents, {status.chunks} chunks" if indexed else "not built yet: rag index"
+    return "\n".join(
+        (
+            f"corpus   {printable(str(status.corpus.resolve()))}",
+            f"index    {printable(str(status.index.resolve()))} ({held})",
+            f"houses   {printable(', '.join(status.houses)) or '-'}",
+            f"model    {printable(status.model)}",
+        )
+    )
+
+
+def models_text(catalogue: Iterable[ModelFile], here: Collection[str], folder: Path) -> str:
+    """``rag models list`` for a reader."""
+    rows = [
+        f"{'*' if model.name in here else ' '} {model.name:14} {model.size / 1e9:5.2f} GB"
+        f"  {model.licence:10}  {model.reads}"
+        for model in catalogue
+    ]
+    return "\n".join((*rows, f"* is here, in {printable(str(folder))}"))

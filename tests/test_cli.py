@@ -1,0 +1,245 @@
+"""The command as a user runs it: the built-in embedding model, and a scripted server for a chat model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from rag.cli import main
+
+QUESTION = "what does Bernstein say about the $5M?"
+
+
+class Server(BaseHTTPRequestHandler):
+    """Answers every question with one good sentence and one bad one."""
+
+    def do_GET(self) -> None:  # noqa: N802
+        self._send(json.dumps({"data": [{"id": "scripted"}]}), "application/json")
+
+    def do_POST(self) -> None:  # noqa: N802
+        self.rfile.read(int(self.headers["Content-Length"]))
+        pieces = ["Bernstein calls the $5M ", "claim wrong [1]. ", "It was $9M [1]."]
+        lines = [json.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]}) for piece in pieces]
+        self._send("".join(f"data: {line}\n\n" for line in [*lines, "[DONE]"]), "text/event-stream")
+
+    def _send(self, text: str, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Keep stderr clean."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_address[1]}"
+        listening.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def here(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that holds a corpus and no index yet."""
+    monkeypatch.chdir(corpus.parent)
+    return corpus.parent
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(arguments)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_one_line_indexes_quotes_answers_and_checks(
+    here: Path, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, QUESTION, "--model", server)
+    assert code == 0
+    assert (here / "index" / "catalogue.sqlite").exists()
+    assert "[1] Bernstein (Stacy Rasgon), 27 Jan 2025\n" in out
+    assert out.rstrip().endswith("Bernstein calls the $5M claim wrong [1].")
+    assert "$9M" not in out
+    assert "1 of 2 sentences withheld" in err
+    assert "Building the index" in err
+
+
+def test_quotes_alone_need_no_model(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, QUESTION, "--quotes", "--json")
+    found = json.loads(out)
+    assert (code, found["model"], found["answer"]) == (0, None, "")
+    assert "$5M" in found["quotes"][0]["text"]
+
+
+def test_json_is_the_only_thing_on_stdout(here: Path, server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "ask", QUESTION, "--json", "--model", server)
+    found = json.loads(out)
+    assert (code, found["refused"]) == (0, False)
+    assert [sentence["verdict"] for sentence in found["sentences"]] == ["checked", "withheld"]
+
+
+def test_a_refusal_exits_with_3_and_shows_the_nearest_lines(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "what did Goldman Sachs say about chips?")
+    assert code == 3
+    assert "Goldman Sachs is not quoted" in out
+    assert "The nearest lines:" in out
+
+
+def test_without_a_model_hub_the_quotes_are_the_answer(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    code, out, err = run(capsys, QUESTION)
+    assert code == 0
+    assert "[1] Bernstein" in out
+    assert "The quotes are the answer." in err
+
+
+def test_search_lists_passages(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "search", "advanced chips", "-k", "1")
+    assert code == 0
+    assert out.startswith(" 1. Citi (Atif Malik), 28 Jan 2025\n")
+
+
+def test_search_without_a_hit_exits_with_3(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "search", "chips", "--house", "UBS", "--json")
+    assert (code, json.loads(out)["hits"]) == (3, [])
+
+
+def test_a_batch_answers_line_by_line_in_order(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"q": "advanced chips"}, {"q": "hosted price", "k": 1}, {"q": "the", "house": "Citi"}]
+    (here / "q.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n\n")
+    code, out, _ = run(capsys, "search", "--batch", "q.jsonl", "--json")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert (code, [row["query"] for row in found]) == (0, [row["q"] for row in rows])
+    assert [len(found[1]["hits"]), {hit["house"] for hit in found[2]["hits"]}] == [1, {"Citi"}]
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"question": "x"}', '{"q": "x", "k": "many"}'])
+def test_a_broken_line_of_a_batch_is_named_by_its_number(
+    here: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    (here / "q.jsonl").write_text('{"q": "chips"}\n' + line)
+    code, _, err = run(capsys, "search", "--batch", "q.jsonl")
+    assert code == 2
+    assert "Line 2" in err
+
+
+def test_index_reports_and_does_only_the_difference(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "index")
+    code, out, _ = run(capsys, "index", "--json")
+    found = json.loads(out)
+    assert (code, found["unchanged"], found["embedded"]) == (0, 3, 0)
+    assert (here / "index" / "chroma").is_dir()
+
+
+def test_a_stale_index_is_named_and_rebuilt_when_told(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(capsys, "index")
+    monkeypatch.setenv("RAG_CHUNK_WORDS", "40")
+    code, _, err = run(capsys, "search", "chips")
+    assert code == 1
+    assert "rag index --rebuild" in err
+    assert run(capsys, "index", "--rebuild")[0] == 0
+    assert run(capsys, "search", "chips")[0] == 0
+
+
+def test_status_says_where_things_are(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "not built yet" in run(capsys, "status")[1]
+    run(capsys, "index")
+    code, out, _ = run(capsys, "status", "--json")
+    found = json.loads(out)
+    assert (code, found["documents"], found["houses"]) == (0, 3, ["Bernstein", "Citi"])
+    assert (Path(found["corpus"]), Path(found["index"])) == (here / "corpus", here / "index")
+
+
+def test_a_missing_corpus_is_an_error_with_a_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, QUESTION, "--quotes", "--corpus", str(tmp_path / "none"))
+    assert code == 1
+    assert "is not there" in err
+    assert "--corpus" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["search"], ["search", "q", "--batch", "f"], ["x", "-k", "0"], ["x", "--think", "long"], ["models", "burn"]],
+)
+def test_wrong_usage_exits_with_2(here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    try:
+        assert main(arguments) == 2
+    except SystemExit as exit_:
+        assert exit_.code == 2  # noqa: PT017
+
+
+def test_a_hostile_file_name_and_subject_cannot_steer_the_terminal(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mail = "From: \x1b]0;x\x07 <a@b.example>\nSubject: \x1b[2J\x9b\nDate: Mon, 27 Jan 2025 08:00:00 +0000\n\nChips \x1b[31mred.\n"
+    (here / "corpus" / "a\x1b[2Jb.eml").write_bytes(mail.encode("latin-1"))
+    (here / "corpus" / "c\x1b[2Jd.pptx").write_bytes(b"x")
+    for arguments in (["index"], ["search", "red chips"], ["red chips?", "--quotes"]):
+        _, out, err = run(capsys, *arguments)
+        assert not set(out + err) & set("\x1b\x9b\x07")
+
+
+def test_models_are_listed_with_licences_and_the_unknown_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "models")
+    assert code == 0
+    assert "r1-1.5b" in out
+    assert "Llama 3.1" in out
+    code, _, err = run(capsys, "models", "pull", "r1-70b")
+    assert code == 1
+    assert "r1-1.5b" in err
+
+
+def test_models_are_verified_and_removed(capsys: pytest.CaptureFixture[str], smol: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / smol.name).write_bytes(smol.read_bytes())
+    assert run(capsys, "models", "verify")[:2] == (0, f"ok       smol-135m  {folder / smol.name}\n")
+    with (folder / smol.name).open("r+b") as file:
+        file.write(b"X")
+    code, out, _ = run(capsys, "models", "verify")
+    assert (code, out.split()[0]) == (1, "DAMAGED")
+    assert run(capsys, "models", "remove", "smol-135m")[1] == "smol-135m was removed.\n"
+    assert not (folder / smol.name).exists()
+
+
+def test_ctrl_c_stops_cleanly(here: Path) -> None:
+    for i in range(3000):
+        (here / "corpus" / f"n{i}.md").write_text(f"Note {i} " + "says something else again. " * 40)
+    command = [sys.executable, "-m", "rag", "index"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = threading.Timer(60, process.kill)
+        deadline.start()
+        while not list((here / "index").glob("catalogue.sqlite-wal")):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+        deadline.cancel()
+    assert (process.returncode, out) == (130, "")
+    assert err.strip().endswith("is kept.")
+    assert "Traceback" not in err
+
+
+def test_a_closed_pipe_is_no_traceback(here: Path) -> None:
+    (here / "q.jsonl").write_text('{"q": "chips"}\n' * 50)
+    command = f"{sys.executable} -m rag search --batch q.jsonl | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, env=dict(os.environ))
+    assert json.loads(done.stdout)["query"] == "chips"
+    assert "Traceback" not in done.stderr

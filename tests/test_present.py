@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag import Assistant
+from rag.models import CATALOGUE
+from rag.present import (
+    answer_json,
+    changes_text,
+    footnotes,
+    models_text,
+    printable,
+    quote_text,
+    report_text,
+    search_json,
+    wrapped,
+    write_json,
+)
+from rag.records import Answer, Failure, Sentence, SyncReport, Usage
+
+
+@given(st.text())
+def test_nothing_printable_steers_a_terminal(text: str) -> None:
+    shown = printable(text)
+    assert not any(ord(char) < 32 and char not in "\n\t" or 0x7F <= ord(char) <= 0x9F for char in shown)
+    assert not any(char in shown for char in "\u202e\u202d\u2066\u200b\u2028\ufeff")
+
+
+@pytest.mark.parametrize("attack", ["\x1b]52;c;aGk=\x07", "\x9b2J", "\x1b]8;;http://evil\x07", "a\rb", "\u202egpj.exe"])
+def test_escape_sequences_lose_their_power(attack: str) -> None:
+    assert not set(printable(attack)) & set("\x1b\x9b\x07\r\u202e")
+
+
+def test_letters_signs_and_emoji_are_kept() -> None:
+    assert printable("Société Générale: £5m – “ok” 👍\n") == "Société Générale: £5m – “ok” 👍\n"
+
+
+def test_the_answer_object_has_the_promised_shape(desk: Assistant) -> None:
+    answer = desk.ask("what does Bernstein say about the $5M?", quotes_only=True).answer
+    found = answer_json(answer)
+    assert list(found) == [
+        "question", "answer", "refused", "sentences", "quotes", "model", "thinking", "note", "usage",
+    ]  # fmt: skip
+    quote = found["quotes"][0]
+    assert list(quote) == [
+        "n", "text", "document", "path", "title", "house", "person", "role", "date", "start", "end", "score",
+    ]  # fmt: skip
+    assert (quote["n"], quote["house"], quote["path"]) == (1, "Bernstein", "bernstein.eml")
+    document = answer.quotes[0].hit.document
+    assert document.text[quote["start"] : quote["end"]] == quote["text"]
+
+
+def test_the_search_object_has_the_promised_shape(desk: Assistant) -> None:
+    found = search_json("chips", desk.search("chips", k=2))
+    assert found["query"] == "chips"
+    assert list(found["hits"][0]) == [
+        "rank", "text", "document", "path", "title", "house", "person", "role", "date", "start", "end", "score",
+    ]  # fmt: skip
+    assert [hit["rank"] for hit in found["hits"]] == [1, 2]
+
+
+def test_json_holds_no_byte_that_a_terminal_obeys() -> None:
+    stream = io.StringIO()
+    write_json({"text": "\x1b[2J\x9b\u202e“"}, stream)
+    assert stream.getvalue().isascii()
+    assert json.loads(stream.getvalue()) == {"text": "\x1b[2J\x9b\u202e“"}
+
+
+def test_a_quote_says_who_when_what_and_where(desk: Assistant) -> None:
+    (quote, *_) = desk.ask("what does Citi doubt?", quotes_only=True).quotes
+    lines = quote_text(quote, io.StringIO()).splitlines()
+    assert lines[0] == "[1] Citi (Atif Malik), 28 Jan 2025"
+    assert lines[1].startswith("    │ We doubt")
+    assert lines[-1] == "    citi.eml"
+
+
+def test_a_pipe_gets_a_paragraph_as_one_line() -> None:
+    assert wrapped("a\nb  c " * 100, io.StringIO()).count("\n") == 0
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_paragraph_folded_and_indented() -> None:
+    lines = wrapped("word " * 100, Terminal(), "  ").splitlines()
+    assert all(line.startswith("  word") and len(line) <= 100 for line in lines)
+
+
+def test_footnotes_say_what_was_withheld_and_what_it_cost() -> None:
+    sentences = (Sentence("It is $9.", (1,), "withheld", "$9 is not in [1]"), Sentence("It is $5.", (1,), "checked"))
+    usage = Usage(prompt_tokens=400, answer_tokens=20, seconds={"first_token": 1.5, "prose": 2.0, "total": 4.0})
+    answer = Answer("q", "It is $5 [1].", sentences, (), refused=False, model="m", usage=usage)
+    assert list(footnotes(answer)) == [
+        "\n1 of 2 sentences withheld by the check:",
+        "  - It is $9. ($9 is not in [1])",
+        "\nm: 400 tokens read, 20 written (10 a second), first word after 1.5 s, 4.0 s in all.",
+    ]
+
+
+def test_footnotes_say_when_nothing_survived() -> None:
+    answer = Answer("q", "", (Sentence("It is $9.", (1,), "withheld", "r"),), (), refused=False)
+    assert "No sentence passed the check: the quotes are the answer." in list(footnotes(answer))
+
+
+def test_the_report_counts_and_names_what_was_left_out(desk: Assistant) -> None:
+    report = SyncReport(
+        added=("a", "b"), duplicates=("b",), skipped=("c.pptx",), failed=(Failure("d.eml", "no text"),), embedded=7
+    )
+    text = report_text(report, desk.status())
+    assert text.startswith("Files: 2 added, 1 of them copies, 1 of other formats, 1 not readable; 7 chunks embedded")
+    for line in ("not readable: d.eml: no text", "copy: b", "other format: c.pptx", "3 documents from 3 files"):
+        assert line in text
+
+
+def test_a_sync_that_did_nothing_says_so() -> None:
+    assert changes_text(SyncReport(unchanged=3)) == "Files: nothing new; 0 chunks embedded, 0 known."
+
+
+def test_the_list_of_models_marks_what_is_here(tmp_path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    lines = models_text(CATALOGUE.values(), ["smol-135m"], tmp_path).splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("* s")] == ["smol-135m"]
+    assert all(model.licence in line for model, line in zip(CATALOGUE.values(), lines, strict=False))
