@@ -23,7 +23,9 @@ def sources(files: dict[str, tuple[str, int]]) -> dict[str, SourceFile]:
 
 
 @given(FILES, FILES)
-def test_a_plan_puts_every_path_in_one_place(there: dict[str, tuple[str, int]], known: dict[str, tuple[str, int]]) -> None:
+def test_a_plan_puts_every_path_in_one_place(
+    there: dict[str, tuple[str, int]], known: dict[str, tuple[str, int]]
+) -> None:
     todo = plan(sources(there), sources(known))
     assert sorted((*todo.added, *todo.changed, *todo.removed)) == sorted(
         path for path in there.keys() | known.keys() if there.get(path, ("", 0))[0] != known.get(path, ("", 0))[0]
@@ -80,7 +82,9 @@ def test_a_renamed_file_costs_no_embedding(corpus: Path, catalogue: Catalogue, e
     assert embedder.embedded == []
 
 
-def test_an_edited_file_embeds_only_what_is_new_in_it(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+def test_an_edited_file_embeds_only_what_is_new_in_it(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
     path = corpus / "prices.md"
     body = "\n\n".join(f"Paragraph {name} " + "word " * 30 + "ends." for name in ("one", "two"))
     path.write_text(f"---\ntitle: Prices\ndate: 2025-01-30\n---\n{body}")
@@ -107,7 +111,9 @@ def test_a_copy_is_reported_and_embedded_once(corpus: Path, catalogue: Catalogue
     assert len(embedder.embedded) == len(set(embedder.embedded))
 
 
-def test_a_broken_file_is_a_row_and_the_rest_goes_on(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+def test_a_broken_file_is_a_row_and_the_rest_goes_on(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
     (corpus / "broken.eml").write_bytes(b"")
     report = run(corpus, catalogue, embedder)
     assert [failure.path for failure in report.failed] == ["broken.eml"]
@@ -122,7 +128,9 @@ def test_a_broken_file_is_reported_again_without_being_read_again(
     assert run(corpus, catalogue, embedder).failed == first.failed
 
 
-def test_a_file_of_another_format_is_named_as_skipped(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+def test_a_file_of_another_format_is_named_as_skipped(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
     (corpus / "slides.pptx").write_bytes(b"x")
     assert run(corpus, catalogue, embedder).skipped == ("slides.pptx",)
 
@@ -176,7 +184,9 @@ def test_a_large_mailbox_is_committed_in_parts_and_shown_when_whole(
 ) -> None:
     corpus = tmp_path / "mail"
     corpus.mkdir()
-    mails = (f"From a@b Mon Jan 27 08:00:00 2025\nFrom: a@b.example\nSubject: s{i}\n\nNote {i}.\n\n" for i in range(300))
+    mails = (
+        f"From a@b Mon Jan 27 08:00:00 2025\nFrom: a@b.example\nSubject: s{i}\n\nNote {i}.\n\n" for i in range(300)
+    )
     (corpus / "all.mbox").write_text("".join(mails))
     with pytest.raises(KeyboardInterrupt):
         run(corpus, catalogue, Interrupted())

@@ -1,0 +1,188 @@
+"""Which lines of a mail are its author's own, and which repeat an earlier message.
+
+In: the text of a mail. Out: its parts in order, each with the person and address that the lines above it
+name. It knows reply and forward headers in six languages, and neither houses nor what is being said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import parseaddr
+
+# Outlook writes three to seven header lines; a forward with many recipients wraps to a few more.
+_HEADER_LINES = 12
+
+_PREFIX = re.compile(r"[ \t]*(?:>[ \t]?)*")
+_WROTE = re.compile(
+    r"(?:On\s.{6,300}\swrote|Am\s.{6,300}\sschrieb.{0,200}|Le\s.{6,300}\sa\sécrit|El\s.{6,300}\sescribió|"
+    r"Il\s.{6,300}\sha\sscritto|Op\s.{6,300}\sschreef.{0,200}|Em\s.{6,300}\sescreveu)\s?:$",
+    re.DOTALL,
+)
+_WROTE_BEGIN = re.compile(r"(?:On|Am|Le|El|Il|Op|Em)\s.*\d")
+_RULED = re.compile(
+    r"[-_\s]*(?:Begin forwarded message:?|Forwarded message|Original Message|Original Appointment|"
+    r"Ursprüngliche Nachricht|Weitergeleitete Nachricht|Anfang der weitergeleiteten Nachricht:?|"
+    r"Message d['’]origine|Message transféré|Début du message transféré\s?:|Mensaje original|Mensaje reenviado|"
+    r"Inicio del mensaje reenviado:?|Messaggio originale|Oorspronkelijk bericht)[-_\s]*$",
+    re.IGNORECASE,
+)
+_FROM = re.compile(r"[*_]*(?:From|Von|De|Da|Van)\s?:[*_]*\s*(?P<who>\S.*)")
+_FIELD = re.compile(
+    r"[*_]*(?:Sent|Date|To|Cc|Bcc|Subject|Reply-To|Importance|Attachments|Gesendet|Datum|An|Betreff|Envoyé|À|Objet|"
+    r"Enviado(?: el)?|Fecha|Para|Asunto|Inviato|Data|A|Oggetto|Verzonden|Aan|Onderwerp|CC)\s?:[*_]*(?:\s|$)"
+)
+_ADDRESS = re.compile(r"[<\[(]*(?:mailto:)?([\w.+'-]+@[\w-]+(?:\.[\w-]+)+)[>\])]*")
+_VERB = re.compile(r"\b(?:wrote|schrieb|a\sécrit|escribió|ha\sscritto|schreef|escreveu)\b")
+# What is left of the date once its digits are gone.
+_CLOCK = re.compile(r"^(?:[\s,;:|)(–-]|(?:AM|PM|am|pm|a\.m\.|p\.m\.|Uhr|at|um|à|h|UTC|GMT|CET|EST|EDT|BST|PST)\b)+")
+_SIGNATURE = re.compile(r"--\s*$")
+_SIGN_OFF = re.compile(
+    r"(?:(?:(?:kind|best|warm|many)\s+)?(?:regards|wishes|thanks)|best|cheers|thanks|thank you|sincerely|"
+    r"(?:mit\s+)?(?:freundlichen|besten|viele)\s+grüßen?|cordialement|bien à vous|saludos(?: cordiales)?)[,.!]?$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """``text[start:end]`` was written by ``person`` (``address``), or by the mail's author where not ``quoted``.
+
+    From ``signature`` on (``end`` if there is none) it is a name block, not prose.
+    """
+
+    start: int
+    end: int
+    depth: int
+    quoted: bool
+    person: str | None
+    address: str | None
+    signature: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    start: int
+    end: int
+    depth: int
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    quoted: bool
+    person: str | None = None
+    address: str | None = None
+
+
+def person_name(name: str | None) -> str | None:
+    """A display name as people say it: no quotes, no bracketed firm, ``Doe, Jane`` turned round; None if empty."""
+    bare = re.sub(r"\s*[(\[].*?[)\]]", "", name or "").strip().strip("\"'“”‘’*_ ")
+    bare = " ".join(bare.split())
+    last, comma, first = bare.partition(", ")
+    credential = re.fullmatch(r"(?:CFA|PhD|Ph\.D\.?|MBA|FSA|Jr\.?|Sr\.?|M\.?D\.?|Inc\.?|LLC|Ltd\.?)", first)
+    if comma and first and not credential and "," not in first:
+        bare = f"{first} {last}"
+    return bare if bare and "@" not in bare else None
+
+
+def parts(text: str) -> list[Part]:
+    """Cut a mail into parts that cover it exactly; a quoted run that nobody is named for stays where it is."""
+    lines = _lines(text)
+    owners = _owners(lines)
+    return [_part(lines[first:last], owners[first]) for first, last in _runs(lines, owners)]
+
+
+def _lines(text: str) -> list[_Line]:
+    lines, start = [], 0
+    for raw in text.splitlines(keepends=True):
+        prefix = _PREFIX.match(raw)
+        marks = prefix[0] if prefix else ""
+        lines.append(_Line(start, start + len(raw), marks.count(">"), raw[len(marks) :].strip()))
+        start += len(raw)
+    return lines
+
+
+def _owners(lines: list[_Line]) -> list[_Owner]:
+    """Who owns each line: attribution lines and header blocks name the owner of what follows them."""
+    named: dict[int, _Owner] = {0: _Owner(quoted=False)}
+    owners: list[_Owner] = []
+    index = 0
+    while index < len(lines):
+        line = lines[index]
+        # A quoted run that no line announced belongs to the level around it.
+        level = max(depth for depth in named if depth <= line.depth)
+        length, owner = _announced(lines, index)
+        owners.extend([named[level]] * max(length, 1))
+        index += max(length, 1)
+        if owner:
+            below = next((after.depth for after in lines[index:] if after.content), line.depth)
+            target = line.depth + 1 if below > line.depth else line.depth
+            named = {depth: known for depth, known in named.items() if depth < target} | {target: owner}
+    return owners
+
+
+def _announced(lines: list[_Line], index: int) -> tuple[int, _Owner | None]:
+    """The number of lines that announce a quotation here, and whose it is; (0, None) if they do not."""
+    content, depth = lines[index].content, lines[index].depth
+    if _WROTE_BEGIN.match(content):
+        for length in (1, 2, 3):
+            joined = " ".join(line.content for line in lines[index : index + length])
+            if _WROTE.match(joined):
+                return length, _writer(joined)
+    start = index
+    if _RULED.match(content) or re.fullmatch(r"[_-]{8,}", content):
+        start = next((i for i in range(index + 1, min(index + 4, len(lines))) if lines[i].content), index)
+    sender = _FROM.match(lines[start].content)
+    if sender and lines[start].depth == depth:
+        length = _header_length(lines, start)
+        if length:
+            return start - index + length, _sender(sender["who"])
+    return (1, _Owner(quoted=True)) if _RULED.match(content) else (0, None)
+
+
+def _header_length(lines: list[_Line], start: int) -> int:
+    """The length of the header block that begins with a From line; 0 unless two more fields follow it."""
+    fields, length = 0, 1
+    for offset, line in enumerate(lines[start + 1 : start + _HEADER_LINES], start=1):
+        if _FIELD.match(line.content):
+            fields, length = fields + 1, offset + 1
+        elif not line.content and fields:
+            break
+    return length if fields >= 2 else 0
+
+
+def _writer(line: str) -> _Owner:
+    """The person in ``On <date>, Name <address> wrote:``, whatever the language."""
+    found = _ADDRESS.search(line)
+    before, *rest = _VERB.split(_ADDRESS.sub(" ", line).rstrip(" :"), maxsplit=1)
+    name = rest[0] if rest and rest[0].strip() else re.split(r"\d", before)[-1]
+    return _Owner(True, person_name(_CLOCK.sub("", name).strip(" ,;")), found[1].lower() if found else None)
+
+
+def _sender(value: str) -> _Owner:
+    found = _ADDRESS.search(value)
+    name = person_name(_ADDRESS.sub(" ", value).strip()) or person_name(parseaddr(value)[0])
+    return _Owner(True, name, found[1].lower() if found else None)
+
+
+def _runs(lines: list[_Line], owners: list[_Owner]) -> Iterator[tuple[int, int]]:
+    first = 0
+    for index in range(1, len(lines)):
+        changed = owners[index] is not owners[first]
+        if changed and lines[index].content:
+            yield first, index
+            first = index
+    if lines:
+        yield first, len(lines)
+
+
+def _part(lines: list[_Line], owner: _Owner) -> Part:
+    depth = min((line.depth for line in lines if line.content), default=0)
+    signature = next((line.start for line in lines if line.depth == depth and _ends_prose(line)), lines[-1].end)
+    return Part(lines[0].start, lines[-1].end, depth, owner.quoted, owner.person, owner.address, signature)
+
+
+def _ends_prose(line: _Line) -> bool:
+    return bool(_SIGNATURE.fullmatch(line.content) or _SIGN_OFF.fullmatch(line.content))

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.cues import Speaker, introduces, names_only, read_cue, speaks_on
+
+JANE = Speaker("Citi", "Jane Doe")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Here’s Citi’s Jane Doe: rates will fall a lot from here.",
+        "And Jane Doe of Citi again:",
+        "Jane Doe, a strategist at Citi, points out that supply is heavy:",
+        "Citi strategist Jane Doe writes:",
+        "Over to Jane Doe at Citi . . .",
+        "Let’s hear from Citi’s Jane Doe with the details.",
+        "For the currency angle, back to Jane Doe at Citi:",
+        "Analysts led by Jane Doe at Citi have had enough:",
+        "First in was Citi’s Jane Doe: rates will fall a lot from here.",
+    ],
+)
+def test_a_hand_over_names_the_house_and_the_person(sentence: str) -> None:
+    cue = read_cue(sentence, [], {})
+    assert cue is not None
+    assert (cue.kind, cue.speaker) == ("hand", JANE)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "According to Citi, rates will fall.",
+        "Rates will fall, per Citi.",
+        "In Citi’s view, rates will fall.",
+        "Citi’s base case is that rates fall.",
+        "Rates will fall, says Citi.",
+        "Citi, for its part, thinks rates will fall.",
+        "Rates will fall, which Citi blames on supply.",
+        "Citi analysts are sceptical about cuts.",
+    ],
+)
+def test_a_report_gives_one_sentence_to_the_house(sentence: str) -> None:
+    cue = read_cue(sentence, [], {})
+    assert cue is not None
+    assert (cue.kind, cue.speaker) == ("once", Speaker("Citi"))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Citi fell 3 per cent.",
+        "Its rating by Citi was cut.",
+        "Citi said it would close two branches.",
+        "Here’s why Citi fell.",
+        "We had a call from Citi.",
+        "The winners: Citi and others that day.",
+    ],
+)
+def test_a_house_in_the_news_is_a_topic(sentence: str) -> None:
+    cue = read_cue(sentence, [], {})
+    assert cue is not None
+    assert cue.kind == "topic"
+
+
+def test_a_credit_ends_a_block_behind_the_name() -> None:
+    cue = read_cue("© Citi 2025 Moving on, then.", [], {})
+    assert cue is not None
+    assert (cue.kind, cue.at) == ("credit", len("© Citi 2025 "))
+
+
+def test_a_surname_stands_for_somebody_already_introduced() -> None:
+    cue = read_cue("Doe again: rates will fall a lot from here.", [], {"Doe": JANE})
+    assert cue is not None
+    assert (cue.kind, cue.speaker) == ("hand", JANE)
+
+
+def test_names_inside_quotation_marks_are_no_cue() -> None:
+    sentence = "He wrote: “Citi says rates fall.”"
+    assert read_cue(sentence, [(10, len(sentence))], {}) is None
+
+
+def test_a_pronoun_stands_for_a_person_only_if_there_is_one() -> None:
+    assert speaks_on("She adds that rates fall.", JANE)
+    assert not speaks_on("She adds that rates fall.", Speaker("Citi"))
+    assert speaks_on("The bank also expects cuts.", Speaker("Citi"))
+
+
+def test_a_note_that_is_named_introduces_its_text() -> None:
+    sentence = "Her note is called “Down”."
+    assert introduces(sentence, [(18, 25)]) == len(sentence)
+    assert introduces("We keep her spelling: rates fall.", []) == len("We keep her spelling:")
+    assert introduces("Rates fall: a lot.", []) is None
+
+
+def test_a_heading_is_a_name_and_no_more() -> None:
+    assert names_only("## Jane Doe (Citi)", {}) == JANE
+    assert names_only("Citi cut its dividend", {}) is None
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_a_cue_points_into_its_sentence(before: str, after: str) -> None:
+    sentence = f"{before} Citi’s Jane Doe says {after}"
+    cue = read_cue(sentence, [], {})
+    assert cue is not None
+    assert 0 <= cue.at <= len(sentence)
