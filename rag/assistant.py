@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Self
 
 from rag import indexing
+from rag.answering import ModelLoader, Reply
 from rag.embedding import Embedder, SentenceTransformerEmbedder
 from rag.errors import CorpusMissing, IndexBusy, IndexMissing, SettingsError
 from rag.houses import canonical
 from rag.llm import ChatModel
 from rag.models import DEFAULT
 from rag.records import Hit, Progress, SyncReport, Turn
-from rag.answering import ModelLoader, Reply
 from rag.retrieval import Retriever, choose_quotes
 from rag.settings import Settings
 from rag.store import Catalogue, Filters, ownership
-from rag.vectors import ChromaVectors, ExactVectors, NearestVectors
+from rag.vectors import ChromaVectors, ExactVectors, NearestVectors, discard
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,7 @@ class Assistant:
         with contextlib.nullcontext() if self._owner else ownership(self.settings.index):
             if self._catalogue is None:
                 indexing.require_corpus(self.settings.corpus)
+                discard(self.settings.index)
                 self._catalogue = Catalogue.create(self.settings.index, fingerprint=self._fingerprint)
             report = indexing.sync(
                 self.settings.corpus,

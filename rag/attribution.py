@@ -26,6 +26,8 @@ _HOME = re.compile(
     r"(?:produced|issued|prepared|published)\s+by\s+)$",
     re.IGNORECASE,
 )
+_NAME_BLOCK_WORDS = 60
+
 # Further down, "we at Citi" may be said by a house that the note quotes.
 _WE_AT = re.compile(r"\bwe\s+at\s+$", re.IGNORECASE)
 
@@ -39,6 +41,9 @@ def attribute(document: Document) -> Document:
     voices: list[Voice] = []
     for part in split:
         writer = _writer(part, Voice(0, 0, house, author, "author"), document.meta.get("from", ""))
+        if part.announcing:
+            voices.append(replace(writer, start=part.start, prose=False))
+            continue
         for turn in turns(text, part.start, part.signature, part.depth, _speaks_for(writer.house)):
             if turn.speaker:
                 spoken = Voice(turn.start, 0, turn.speaker.house, turn.speaker.person, "quoted")
@@ -47,8 +52,14 @@ def attribute(document: Document) -> Document:
             else:
                 spoken = replace(writer, start=turn.start)
             voices.append(spoken)
-        voices.append(replace(writer, start=part.signature))
+        voices.append(replace(writer, start=part.signature, prose=not _is_name_block(text, part)))
     return replace(document, house=house, author=author, voices=_joined(voices, len(text)))
+
+
+def _is_name_block(text: str, part: Part) -> bool:
+    """A signature behind its usual mark ("-- "), or a short one: behind a "Thanks," there may be a whole mail."""
+    block = text[part.signature : part.end]
+    return block.lstrip("> ").startswith("--") or len(block.split()) <= _NAME_BLOCK_WORDS
 
 
 def _writer(part: Part, author: Voice, address: str) -> Voice:
@@ -100,7 +111,7 @@ def _joined(spans: Iterable[Voice], length: int) -> tuple[Voice, ...]:
     merged: list[Voice] = []
     for span in spans:
         last = merged[-1] if merged else None
-        if last and (last.house, last.person, last.role) == (span.house, span.person, span.role):
+        if last and replace(last, start=0, end=0) == replace(span, start=0, end=0):
             continue
         merged.append(span)
     edges = [0, *(voice.start for voice in merged[1:]), length]

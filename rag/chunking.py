@@ -15,16 +15,22 @@ from rag.sentences import split_sentences
 VERSION = "1"
 """Part of the index's fingerprint: raise it when the same document is cut, or headed, differently."""
 
+_CRUMB_WORDS = 3
+
 Span = tuple[int, int]
 
 
 def chunk_document(document: Document, *, words: int) -> list[Chunk]:
     """Cut ``document`` into chunks of at most ``words`` words, neighbours sharing their border sentence.
 
-    The shared sentence keeps a claim beside the one that it leans on. No chunk leaves its voice.
+    The shared sentence keeps a claim beside the one that it leans on. No chunk leaves its voice. What is no
+    prose is left out, and so is a crumb of three words or fewer ("Stacy", "## Summary") beside real chunks: its
+    header would find it for every question, and it says nothing.
     """
     chunks: list[Chunk] = []
     for voice in document.voices:
+        if not voice.prose:
+            continue
         sentences = [
             piece
             for span in split_sentences(document.text, voice.start, voice.end)
@@ -33,7 +39,7 @@ def chunk_document(document: Document, *, words: int) -> list[Chunk]:
         for start, end in _windows(document.text, sentences, words):
             text = document.text[start:end]
             chunks.append(Chunk(f"{document.id}:{start}-{end}", document.id, start, end, text, voice))
-    return chunks
+    return [chunk for chunk in chunks if len(chunk.text.split()) > _CRUMB_WORDS] or chunks
 
 
 def header(document: Document, voice: Voice) -> str:

@@ -25,9 +25,9 @@ from rag.settings import THINKING_TOKENS, Settings
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from rag.answering import Reply
     from rag.assistant import Assistant
     from rag.records import SyncReport
-    from rag.answering import Reply
 
 ANSWERED, FAILED, MISUSED, REFUSED, STOPPED = 0, 1, 2, 3, 130
 

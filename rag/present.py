@@ -16,7 +16,9 @@ from typing import IO, Any
 
 from rag.assistant import Status
 from rag.models import ModelFile
+from rag.prompts import speaker
 from rag.records import Answer, Hit, Quote, SyncReport
+from rag.sentences import one_line
 
 
 def printable(text: str) -> str:
@@ -96,24 +98,20 @@ def wrapped(text: str, stream: IO[str], indent: str = "") -> str:
     return textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def speaker(hit: Hit) -> str:
-    """Who says it: house, person, date."""
-    voice, document = hit.chunk.voice, hit.document
-    house = voice.house or voice.person or document.author or "Unnamed author"
-    person = f" ({voice.person})" if voice.person and voice.person != house else ""
-    return printable(f"{house}{person}, {document.date:%d %b %Y}")
+def _heading(hit: Hit) -> str:
+    return printable(f"{speaker(hit)}, {hit.document.date:%d %b %Y}")
 
 
 def quote_text(quote: Quote, stream: IO[str]) -> str:
     """A quote as three parts: who and when, the verbatim lines, where they stand."""
-    lines = wrapped(quote.text, stream, "    │ ")
-    return f"[{quote.label}] {speaker(quote.hit)}\n{lines}\n    {printable(quote.hit.document.path)}"
+    lines = wrapped(one_line(quote.text), stream, "    │ ")
+    return f"[{quote.label}] {_heading(quote.hit)}\n{lines}\n    {printable(quote.hit.document.path)}"
 
 
 def hit_text(rank: int, hit: Hit, stream: IO[str]) -> str:
     """A hit as ``rag search`` shows it."""
     place = f"    {printable(hit.document.path)}  ({hit.score:.4f})"
-    return f"{rank:2}. {speaker(hit)}\n{wrapped(hit.chunk.text, stream, '    │ ')}\n{place}"
+    return f"{rank:2}. {_heading(hit)}\n{wrapped(one_line(hit.chunk.text), stream, '    │ ')}\n{place}"
 
 
 def footnotes(answer: Answer) -> Iterator[str]:

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rag.records import Quote, Turn
+from rag.records import Hit, Quote, Turn
+from rag.sentences import one_line
 
 Family = Literal["r1", "chatml"]
 
@@ -59,14 +60,24 @@ def inert(text: str) -> str:
     return _LABEL.sub(r"(\1)", text)
 
 
+def speaker(hit: Hit) -> str:
+    """Who says it, for models and readers alike: house and person.
+
+    Words that a document quotes are never given to the house or the author of that document.
+    """
+    voice, document = hit.chunk.voice, hit.document
+    own = voice.role == "author"
+    house = voice.house or (document.house if own else None)
+    person = voice.person or (document.author if own else None)
+    name = f"{house} ({person})" if house and person and house != person else house or person or "Unnamed"
+    bearer = document.house or document.author
+    return name if own or not bearer or bearer == house else f"{name}, quoted by {bearer}"
+
+
 def card(quote: Quote) -> str:
     """One source as the model sees it: label, house, person, date, then the quoted lines."""
-    voice = quote.hit.chunk.voice
-    document = quote.hit.document
-    speaker = voice.house or document.house or voice.person or document.author or "Unnamed author"
-    person = f" ({voice.person})" if voice.person and voice.person != speaker else ""
-    heading = f"[{quote.label}] {inert(speaker)}{inert(person)}, {document.date:%d %b %Y}"
-    return f'{heading}: "{inert(" ".join(quote.text.split()))}"'
+    heading = f"[{quote.label}] {inert(speaker(quote.hit))}, {quote.hit.document.date:%d %b %Y}"
+    return f'{heading}: "{inert(one_line(quote.text))}"'
 
 
 def question_turns(question: str, quotes: Sequence[Quote], history: Sequence[Turn] = ()) -> tuple[Turn, ...]:

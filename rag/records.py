@@ -31,13 +31,17 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Who is speaking in ``text[start:end]``; ``quoted`` is anybody but the document's author."""
+    """Who is speaking in ``text[start:end]``; ``quoted`` is anybody but the document's author.
+
+    What is not ``prose`` (signatures, the header lines above a forwarded mail) is neither indexed nor quoted.
+    """
 
     start: int
     end: int
     house: str | None
     person: str | None
     role: Role
+    prose: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parseaddr
 
 # Outlook writes three to seven header lines; a forward with many recipients wraps to a few more.
@@ -49,7 +49,8 @@ _SIGN_OFF = re.compile(
 class Part:
     """``text[start:end]`` was written by ``person`` (``address``), or by the mail's author where not ``quoted``.
 
-    From ``signature`` on (``end`` if there is none) it is a name block, not prose.
+    From ``signature`` on (``end`` if there is none) it is a name block, not prose; a part that is only
+    ``announcing`` holds the lines that say who wrote the next one.
     """
 
     start: int
@@ -59,6 +60,7 @@ class Part:
     person: str | None
     address: str | None
     signature: int
+    announcing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class _Owner:
     quoted: bool
     person: str | None = None
     address: str | None = None
+    announcing: bool = False
 
 
 def person_name(name: str | None) -> str | None:
@@ -114,7 +117,7 @@ def _owners(lines: list[_Line]) -> list[_Owner]:
         # A quoted run that no line announced belongs to the level around it.
         level = max(depth for depth in named if depth <= line.depth)
         length, owner = _announced(lines, index)
-        owners.extend([named[level]] * max(length, 1))
+        owners.extend([replace(named[level], announcing=True)] * length or [named[level]])
         index += max(length, 1)
         if owner:
             below = next((after.depth for after in lines[index:] if after.content), line.depth)
@@ -181,7 +184,11 @@ def _runs(lines: list[_Line], owners: list[_Owner]) -> Iterator[tuple[int, int]]
 def _part(lines: list[_Line], owner: _Owner) -> Part:
     depth = min((line.depth for line in lines if line.content), default=0)
     signature = next((line.start for line in lines if line.depth == depth and _ends_prose(line)), lines[-1].end)
-    return Part(lines[0].start, lines[-1].end, depth, owner.quoted, owner.person, owner.address, signature)
+    if owner.announcing:
+        signature = lines[-1].end
+    return Part(
+        lines[0].start, lines[-1].end, depth, owner.quoted, owner.person, owner.address, signature, owner.announcing
+    )
 
 
 def _ends_prose(line: _Line) -> bool:

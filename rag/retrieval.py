@@ -2,8 +2,8 @@
 
 In: a question, filters, a catalogue, vectors. Out: `Hit`s, `Quote`s, and a reason to refuse if the
 evidence is none. Two rankings, by word (BM25) and by vector, are fused by reciprocal rank (Cormack et al.,
-SIGIR 2009); a third one holds the passages spoken by a house that the question names. It does not know
-models, prompts or screens.
+SIGIR 2009), with the passages that state an amount of the question, and those spoken by a house that it
+names. It does not know models, prompts or screens.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag.embedding import Embedder, Vectors
 from rag.houses import houses_named
@@ -26,12 +26,15 @@ RRF_K = 60
 
 # A passage by the house that was asked about outranks a better match by somebody else: being first in this
 # ranking is worth as much as being first in both others together.
-_WEIGHTS: Mapping[str, float] = {"words": 1.0, "vectors": 1.0, "house": 2.0}
+_WEIGHTS: Mapping[str, float] = {"words": 1.0, "vectors": 1.0, "amounts": 1.0, "house": 2.0}
 
 # Shares of content words. Windows that overlap by a sentence share about a third; a copy with small edits 0.9.
 _SAME = 0.8
 
 _QUOTE_WORDS = 60
+
+# The figure that was asked about is worth about two rare words.
+_FIGURE_WEIGHT = 3.0
 
 _STOPWORDS = frozenset(
     """
@@ -48,11 +51,15 @@ _TOKEN = re.compile(r"[^\W_]+(?:[.,'’][^\W_]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question, taken apart: content words as FTS5 would fold them, figures, and the houses it names."""
+    """A question, taken apart: content words, canonical figures, and the houses it names.
+
+    ``amounts`` are the figures with a unit; bare counts ("10-year") and names ("R1") are in every other note.
+    """
 
     text: str
     words: tuple[str, ...]
     terms: tuple[str, ...]
+    amounts: tuple[str, ...]
     houses: tuple[str, ...]
 
 
@@ -64,10 +71,12 @@ def parse(question: str) -> Query:
         rest[start:end] = " " * (end - start)
     words = [token.replace("’", "'").lower() for token in _TOKEN.findall("".join(rest))]
     content = dict.fromkeys(word.removesuffix("'s") for word in words if word.removesuffix("'s") not in _STOPWORDS)
+    stated = figures(question)
     return Query(
         question,
         tuple(word for word in content if word),
-        tuple(dict.fromkeys(figure.canonical for figure in figures(question))),
+        tuple(dict.fromkeys(figure.canonical for figure in stated)),
+        tuple(dict.fromkeys(figure.canonical for figure in stated if figure.unit not in ("", "name"))),
         tuple(dict.fromkeys(name for _, _, name in named)),
     )
 
@@ -129,6 +138,9 @@ class Retriever:
         rankings = {"vectors": [number for number, _ in nearest]}
         if wanted := [*query.words, *query.terms]:
             rankings["words"] = self._catalogue.matching(_fts(wanted), self._candidates, allowed)
+        if query.amounts:
+            stated = f"terms : ({_fts(query.amounts)})"
+            rankings["amounts"] = self._catalogue.matching(stated, self._candidates, allowed)
         return rankings
 
 
@@ -141,47 +153,63 @@ def choose_quotes(question: str, hits: Sequence[Hit], *, limit: int) -> tuple[Qu
         if len(quotes) == limit:
             break
         start, end = _best_lines(hit.chunk, hit.document, query, rarity)
-        if not any(_overlap(quote, hit, start, end) for quote in quotes):
-            quotes.append(Quote(len(quotes) + 1, hit, start, end, hit.document.text[start:end]))
+        quote = Quote(len(quotes) + 1, hit, start, end, hit.document.text[start:end])
+        twin = next((i for i, other in enumerate(quotes) if _repeats(quote, other)), None)
+        if twin is None:
+            quotes.append(quote)
+        elif _is_original(hit, quotes[twin].hit):
+            quotes[twin] = replace(quote, label=quotes[twin].label)
     return tuple(quotes)
 
 
 def _best_lines(chunk: Chunk, document: Document, query: Query, rarity: Mapping[str, float]) -> tuple[int, int]:
-    """The run of sentences of at most 60 words that holds most of the question's rare words and figures."""
+    """The run of sentences of at most 60 words that holds most of the question's rare words and figures.
+
+    Of equals the longest: what stands around a claim is what makes it readable.
+    """
     sentences = split_sentences(document.text, chunk.start, chunk.end)
     wanted = {_stem(word) for word in query.words}
-    best, best_score = (chunk.start, chunk.end), -1.0
+    best, best_score = (chunk.start, chunk.end), (-1.0, 0)
     for first in range(len(sentences)):
         for last in range(first, len(sentences)):
             start, end = sentences[first][0], sentences[last][1]
             text = document.text[start:end]
-            if last > first and len(text.split()) > _QUOTE_WORDS:
+            size = len(text.split())
+            if last > first and size > _QUOTE_WORDS:
                 break
             score = sum(rarity.get(word, 0.0) for word in wanted & _stems(text))
-            score += 3.0 * len({figure.canonical for figure in figures(text)} & set(query.terms))
-            if score > best_score or (score == best_score and first == 0):
-                best, best_score = (start, end), score
+            score += _FIGURE_WEIGHT * len({figure.canonical for figure in figures(text)} & set(query.terms))
+            if (score, size) > best_score:
+                best, best_score = (start, end), (score, size)
     return best
 
 
-def _overlap(quote: Quote, hit: Hit, start: int, end: int) -> bool:
-    """Whether more than half of the shorter of two stretches is common to both."""
-    if quote.hit.document.id != hit.document.id:
-        return False
-    common = min(quote.end, end) - max(quote.start, start)
-    return 2 * common > min(quote.end - quote.start, end - start)
+def _repeats(quote: Quote, other: Quote) -> bool:
+    """Whether two quotes share most of the shorter one's characters, or nearly all of its words."""
+    if quote.hit.document.id == other.hit.document.id:
+        common = min(quote.end, other.end) - max(quote.start, other.start)
+        if 2 * common > min(quote.end - quote.start, other.end - other.start):
+            return True
+    return _alike(_stems(quote.text), _stems(other.text))
+
+
+def _is_original(hit: Hit, copy: Hit) -> bool:
+    """Whether ``hit`` is a house in its own mail, and ``copy`` the same house as somebody else repeats it."""
+    own, repeated = hit.chunk.voice, copy.chunk.voice
+    return own.role == "author" and repeated.role == "quoted" and own.house == repeated.house
 
 
 def _distinct(hits: Sequence[Hit], k: int) -> list[Hit]:
-    """The first ``k`` hits that are not near-copies of a better one."""
+    """The first ``k`` hits that are not near-copies of a better one; an original stands in for its copy."""
     kept: list[tuple[Hit, frozenset[str]]] = []
     for hit in hits:
-        if len(kept) == k:
-            break
         words = _stems(hit.chunk.text)
-        if not any(_alike(words, other) for _, other in kept):
+        twin = next((i for i, (_, other) in enumerate(kept) if _alike(words, other)), None)
+        if twin is None:
             kept.append((hit, words))
-    return [hit for hit, _ in kept]
+        elif _is_original(hit, kept[twin][0]):
+            kept[twin] = (replace(hit, score=kept[twin][0].score), words)
+    return [hit for hit, _ in kept[:k]]
 
 
 def _alike(words: frozenset[str], other: frozenset[str]) -> bool:

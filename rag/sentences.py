@@ -16,6 +16,7 @@ _WRAPPED = 100
 _NARROW = 45
 
 _PREFIX = re.compile(r"[ \t]*(?:>[ \t]?)*")
+_QUOTE_MARKS = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
 _BULLET = re.compile(r"[-*+•◦▪‣·●■➢►][ \t]+\S|[–—][ \t]+[A-Z0-9\"“‘]")
 _NUMBERED = re.compile(r"\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)][ \t]+\S")
 _HEADING = re.compile(r"#{1,6}[ \t]|\||[-=_*~]{3,}$|\[\d+\][ \t]|```")
@@ -60,6 +61,11 @@ class _Line:
     end: int
     depth: int
     content: str
+
+
+def one_line(text: str) -> str:
+    """``text`` in one line, without the ``>`` that mail puts before quoted lines."""
+    return " ".join(_QUOTE_MARKS.sub("", text).split())
 
 
 def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:

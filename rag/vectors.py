@@ -123,6 +123,11 @@ class ChromaVectors:
         self._generation = generation
 
 
+def discard(folder: Path) -> None:
+    """Delete the Chroma folder of an index that is being replaced."""
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+
+
 def probe(folder: Path, name: str) -> str:
     """What is wrong with a Chroma folder, found out in a child process; empty if nothing is."""
     command = [sys.executable, "-m", "rag.vectors", str(folder), name]

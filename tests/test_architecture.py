@@ -17,7 +17,7 @@ HEAVY = ("torch", "sentence_transformers", "transformers", "chromadb", "gradio",
 # Lowest first; a module imports only from lower rows, and from its own row only what stands to its left.
 LAYERS = (
     ("errors", "records"),
-    ("settings", "terms", "prompts", "houses", "sentences"),
+    ("settings", "terms", "houses", "sentences", "prompts"),
     ("readers", "replies", "cues", "turns", "attribution", "chunking", "citations"),
     ("embedding", "llm", "llama", "downloads", "models", "store", "vectors"),
     ("indexing", "retrieval"),

@@ -26,7 +26,7 @@ def test_an_index_outlives_its_assistant(desk: Assistant, settings: Settings) ->
 def test_the_owner_s_chroma_and_the_exact_scan_find_the_same(settings: Settings, own: bool) -> None:
     with Assistant.open(settings, embedder=WordEmbedder(), own=own) as desk:
         desk.sync()
-        assert [hit.document.path for hit in desk.search("rented GPUs at $2", k=3)][0] == "bernstein.eml"
+        assert desk.search("rented GPUs at $2", k=3)[0].document.path == "bernstein.eml"
 
 
 def test_another_embedding_model_is_recognised_and_rebuilt_only_when_told(desk: Assistant, settings: Settings) -> None:

@@ -331,9 +331,21 @@ def test_a_quoted_message_belongs_to_its_sender_and_his_house() -> None:
     assert (found.house, found.person, found.role) == ("Citi", "Bo Ek", "quoted")
 
 
-def test_a_signature_stays_the_author_s_and_is_no_cue() -> None:
+def test_a_signature_stays_the_author_s_and_is_no_prose() -> None:
     text = "Sell.\n\nRegards,\nAnn Lee\nUBS: +44 20 0000 0000 and a few more words here\n"
-    assert [v.role for v in attribute(note(text, kind="email", author="Ann Lee")).voices] == ["author"]
+    voices = attribute(note(text, kind="email", author="Ann Lee")).voices
+    assert [(v.role, v.prose) for v in voices] == [("author", True), ("author", False)]
+
+
+def test_a_mail_that_goes_on_behind_its_thanks_is_prose_to_the_end() -> None:
+    text = "Hello.\n\nThanks\n\n" + "Copper rose again on Monday. " * 20
+    assert all(v.prose for v in attribute(note(text, kind="email", author="Ann Lee")).voices)
+
+
+def test_the_header_of_a_forwarded_mail_is_no_prose() -> None:
+    document = note(MAIL, kind="email", author="Ann Lee")
+    assert not voice(document, "Sent: Monday").prose
+    assert voice(document, "Yields look stretched").prose
 
 
 def test_quoted_lines_of_nobody_named_have_no_house_in_a_mail() -> None:

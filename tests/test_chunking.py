@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -16,10 +18,7 @@ PROSE = st.lists(st.sampled_from(["Costs fell.", "Is it so?", "$5.576M is a rent
 
 def document(text: str, *cuts: int) -> Document:
     edges = [0, *cuts, len(text)]
-    voices = tuple(
-        Voice(start, end, f"House {i}", None, "author")
-        for i, (start, end) in enumerate(zip(edges, edges[1:], strict=False))
-    )
+    voices = tuple(Voice(start, end, f"House {i}", None, "author") for i, (start, end) in enumerate(pairwise(edges)))
     return Document("d1", "a.md", "note", "Title", text, datetime(2025, 1, 27, tzinfo=UTC), None, None, voices=voices)
 
 
@@ -32,11 +31,13 @@ def test_a_chunk_is_an_exact_slice_inside_its_voice(text: str, words: int) -> No
 
 
 @given(PROSE, st.integers(5, 40))
-def test_no_word_of_the_document_is_lost(text: str, words: int) -> None:
+def test_no_sentence_of_the_document_is_lost(text: str, words: int) -> None:
+    text = f"{text} and four words more"
     kept = bytearray(len(text))
     for chunk in chunk_document(document(text), words=words):
         kept[chunk.start : chunk.end] = b"\1" * (chunk.end - chunk.start)
-    assert all(kept[i] or char.isspace() for i, char in enumerate(text))
+    lost = "".join(char if not kept[i] else "|" for i, char in enumerate(text))
+    assert all(len(piece.split()) <= 3 for piece in lost.split("|"))
 
 
 @given(PROSE, st.integers(5, 40))
@@ -59,11 +60,9 @@ def test_neighbours_share_the_sentence_at_their_border() -> None:
 
 
 def test_a_new_paragraph_starts_a_new_chunk_once_one_is_half_full() -> None:
-    text = "One two three four five.\n\nSix seven."
-    assert [chunk.text for chunk in chunk_document(document(text), words=8)] == [
-        "One two three four five.",
-        "Six seven.",
-    ]
+    text = "One two three four five.\n\nSix seven eight nine."
+    found = chunk_document(document(text), words=9)
+    assert [chunk.text for chunk in found] == ["One two three four five.", "Six seven eight nine."]
 
 
 def test_text_without_stops_is_cut_at_white_space() -> None:
@@ -80,6 +79,22 @@ def test_text_without_stops_is_cut_at_white_space() -> None:
 )
 def test_the_header_says_who_what_and_when(voice: Voice, expected: str) -> None:
     assert header(document("x"), voice) == expected
+
+
+def test_a_crumb_beside_real_chunks_is_left_out() -> None:
+    text = "Costs fell by half last year. Yours, Ann"
+    found = chunk_document(document(text, text.index("Yours")), words=20)
+    assert [chunk.text for chunk in found] == ["Costs fell by half last year."]
+
+
+def test_a_document_of_crumbs_keeps_them() -> None:
+    assert [chunk.text for chunk in chunk_document(document("Agreed."), words=20)] == ["Agreed."]
+
+
+def test_what_is_no_prose_is_left_out() -> None:
+    doc = document("Costs fell by half last year. Ann Lee, Analyst, London", 30)
+    doc = replace(doc, voices=(doc.voices[0], replace(doc.voices[1], prose=False)))
+    assert [chunk.text for chunk in chunk_document(doc, words=20)] == ["Costs fell by half last year."]
 
 
 def test_the_header_is_searched_but_is_no_part_of_the_chunk() -> None:

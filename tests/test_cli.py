@@ -22,10 +22,10 @@ QUESTION = "what does Bernstein say about the $5M?"
 class Server(BaseHTTPRequestHandler):
     """Answers every question with one good sentence and one bad one."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._send(json.dumps({"data": [{"id": "scripted"}]}), "application/json")
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         pieces = ["Bernstein calls the $5M ", "claim wrong [1]. ", "It was $9M [1]."]
         lines = [json.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]}) for piece in pieces]
@@ -189,7 +189,7 @@ def test_wrong_usage_exits_with_2(here: Path, capsys: pytest.CaptureFixture[str]
 def test_a_hostile_file_name_and_subject_cannot_steer_the_terminal(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mail = "From: \x1b]0;x\x07 <a@b.example>\nSubject: \x1b[2J\x9b\nDate: Mon, 27 Jan 2025 08:00:00 +0000\n\nChips \x1b[31mred.\n"
+    mail = "From: \x1b]0;x\x07 <a@b.example>\nSubject: \x1b[2J\x9b\n\nChips turned \x1b[31mred.\n"
     (here / "corpus" / "a\x1b[2Jb.eml").write_bytes(mail.encode("latin-1"))
     (here / "corpus" / "c\x1b[2Jd.pptx").write_bytes(b"x")
     for arguments in (["index"], ["search", "red chips"], ["red chips?", "--quotes"]):

@@ -27,7 +27,7 @@ from rag.records import Answer, Failure, Sentence, SyncReport, Usage
 @given(st.text())
 def test_nothing_printable_steers_a_terminal(text: str) -> None:
     shown = printable(text)
-    assert not any(ord(char) < 32 and char not in "\n\t" or 0x7F <= ord(char) <= 0x9F for char in shown)
+    assert not any((ord(char) < 32 and char not in "\n\t") or 0x7F <= ord(char) <= 0x9F for char in shown)
     assert not any(char in shown for char in "\u202e\u202d\u2066\u200b\u2028\ufeff")
 
 

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rag.prompts import NOT_FOUND, inert, question_turns, render
+from rag.prompts import NOT_FOUND, inert, question_turns, render, speaker
 from rag.records import Chunk, Document, Hit, Quote, Turn, Voice
 
 MARKERS = [
-    "<｜User｜>", "<｜end▁of▁sentence｜>", "<|im_start|>", "<|eot_id|>", "<think>", "</think>", "< / think >", "<THINK>",
-    "<start_of_turn>", "[INST]", "[/INST]", "<s>", "</s>", "<tool_call>",
+    "<｜User｜>", "<｜end▁of▁sentence｜>", "<|im_start|>", "<|eot_id|>", "<think>", "</think>", "< / think >",
+    "<THINK>", "<start_of_turn>", "[INST]", "[/INST]", "<s>", "</s>", "<tool_call>",
 ]  # fmt: skip
 
 
@@ -52,6 +52,23 @@ def test_a_card_names_label_house_person_and_date() -> None:
 def test_a_card_without_a_house_names_the_author() -> None:
     (turn,) = question_turns("Why?", [quote("Costs fell.", None, None)])
     assert '[1] Ann, 27 Jan 2025: "Costs fell."' in turn.content
+
+
+@pytest.mark.parametrize(
+    ("voice", "house", "expected"),
+    [
+        (Voice(0, 1, None, "Bo Ek", "quoted"), "UBS", "Bo Ek, quoted by UBS"),
+        (Voice(0, 1, "Citi", "Bo Ek", "quoted"), "UBS", "Citi (Bo Ek), quoted by UBS"),
+        (Voice(0, 1, "Citi", None, "quoted"), None, "Citi, quoted by Ann"),
+        (Voice(0, 1, None, None, "quoted"), "UBS", "Unnamed, quoted by UBS"),
+        (Voice(0, 1, None, None, "author"), "UBS", "UBS (Ann)"),
+    ],
+)
+def test_words_that_a_document_quotes_are_not_given_to_its_house(
+    voice: Voice, house: str | None, expected: str
+) -> None:
+    document = Document("d", "a.eml", "email", "T", "x", datetime(2025, 1, 27, tzinfo=UTC), "Ann", house)
+    assert speaker(Hit(Chunk("c", "d", 0, 1, "x", voice), document, 1.0, {})) == expected
 
 
 def test_markers_in_quote_question_and_history_are_inert() -> None:

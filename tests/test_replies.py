@@ -72,7 +72,9 @@ def test_nested_quotations_belong_to_whom_their_own_line_names() -> None:
     text = "Ok\n\nOn 2 May 2024, Ann Lee wrote:\n> Yes\n> On 1 May 2024, Bo Ek wrote:\n>> Cut?\n> So no\n"
     named = [(person, body.splitlines()[-1]) for person, body in writers(text)]
     assert named == [
+        ("-", "Ok"),
         ("-", "On 2 May 2024, Ann Lee wrote:"),
+        ("Ann Lee", "> Yes"),
         ("Ann Lee", "> On 1 May 2024, Bo Ek wrote:"),
         ("Bo Ek", ">> Cut?"),
         ("Ann Lee", "> So no"),
@@ -82,7 +84,8 @@ def test_nested_quotations_belong_to_whom_their_own_line_names() -> None:
 def test_a_forward_in_a_forward_goes_to_the_inner_sender() -> None:
     block = "From: {} <x@ubs.com>\nSent: Monday\nTo: Bob\n\n"
     text = "FYI\n\n" + block.format("Ann Lee") + "See below\n\n" + block.format("Bo Ek") + "Rates fell.\n"
-    assert [person for person, _ in writers(text)] == ["-", "Ann Lee", "Bo Ek"]
+    prose = [part for part in parts(text) if not part.announcing]
+    assert [part.person if part.quoted else "-" for part in prose] == ["-", "Ann Lee", "Bo Ek"]
 
 
 def test_a_quoted_run_that_nobody_is_named_for_stays_in_its_part() -> None:
@@ -111,3 +114,9 @@ def test_a_signature_ends_the_prose() -> None:
 )
 def test_a_display_name_is_made_readable(name: str | None, expected: str | None) -> None:
     assert person_name(name) == expected
+
+
+def test_the_lines_that_announce_a_quotation_are_a_part_of_their_own() -> None:
+    text = "FYI\n\nFrom: Ann Lee <x@ubs.com>\nSent: Monday\nTo: Bob\n\nRates fell.\n"
+    (announcing,) = (part for part in parts(text) if part.announcing)
+    assert text[announcing.start : announcing.end].strip() == "From: Ann Lee <x@ubs.com>\nSent: Monday\nTo: Bob"

@@ -40,6 +40,10 @@ def test_a_question_is_taken_apart() -> None:
     assert (query.words, query.terms, query.houses) == (("5m", "training", "cost"), ("usd5000000",), ("Bernstein",))
 
 
+def test_only_figures_with_a_unit_are_amounts() -> None:
+    assert parse("R1, the 10-year and 17%").amounts == ("pct17",)
+
+
 @given(st.text())
 def test_any_question_can_be_taken_apart(text: str) -> None:
     assert all(word.strip() for word in parse(text).words)
@@ -88,6 +92,24 @@ def test_near_copies_collapse_into_the_best_of_them(corpus: Path, tmp_path: Path
     sync(corpus, catalogue, embedder, words=60)
     hits = Retriever(catalogue, ExactVectors(catalogue), embedder, candidates=20).search("advanced GPUs", k=9)
     assert sum("advanced GPUs" in hit.chunk.text for hit in hits) == 1
+    catalogue.close()
+
+
+def test_an_original_stands_in_for_the_reply_that_repeats_it(corpus: Path, tmp_path: Path) -> None:
+    quoted = "\n".join(f"> {line}" for line in (corpus / "citi.eml").read_text().partition("\n\n")[2].splitlines())
+    head = "From: Ann <ann@desk.example>\nDate: Tue, 28 Jan 2025 10:00:00 +0000\nSubject: advanced GPUs\n\n"
+    (corpus / "a-reply.eml").write_text(
+        f"{head}Advanced GPUs!\n\nOn 28 Jan 2025, Atif Malik <atif.malik@citi.com> wrote:\n{quoted}\n"
+    )
+    catalogue = Catalogue.create(tmp_path / "index", fingerprint="f")
+    embedder = WordEmbedder()
+    sync(corpus, catalogue, embedder, words=60)
+    retriever = Retriever(catalogue, ExactVectors(catalogue), embedder, candidates=20)
+    hits = retriever.search("who doubts that it was done without advanced GPUs?", k=9)
+    doubting = [hit for hit in hits if "doubt" in hit.chunk.text]
+    assert [hit.document.path for hit in doubting] == ["citi.eml"]
+    quotes = choose_quotes("who doubts?", hits, limit=9)
+    assert [quote.hit.document.path for quote in quotes if "doubt" in quote.text] == ["citi.eml"]
     catalogue.close()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rag.sentences import split_sentences
+from rag.sentences import one_line, split_sentences
 
 PIECES = st.sampled_from(
     ["Rates fell.", "We see U.S. growth", "e.g. chips", " ", "\n", "\n\n", "> ", ">> ", "- ", "1. ", "# "]
@@ -136,3 +136,7 @@ def test_half_a_megabyte_without_line_breaks_takes_under_two_seconds() -> None:
     began = time.perf_counter()
     split_sentences(text)
     assert time.perf_counter() - began < 2
+
+
+def test_a_quoted_reply_reads_as_one_line_without_its_marks() -> None:
+    assert one_line("> The cost\n>> is > 5%\n  > lower.") == "The cost is > 5% lower."
