@@ -241,7 +241,7 @@ def _with_prose(answer: Answer, prose: str) -> Answer:
 def cited(sentence: Sentence) -> str:
     """A sentence with its labels before the full stop: "… wrong [1]."."""
     labels = "".join(f"[{label}]" for label in sentence.labels)
-    stem = sentence.text.rstrip(".")
+    stem = sentence.text.rstrip(".,;: ")
     return f"{stem} {labels}." if stem != sentence.text else f"{sentence.text} {labels}"
 
 

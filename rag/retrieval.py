@@ -29,7 +29,7 @@ RRF_K = 60
 _WEIGHTS: Mapping[str, float] = {"words": 1.0, "vectors": 1.0, "amounts": 1.0, "house": 2.0}
 
 # Shares of content words. Windows that overlap by a sentence share about a third; a copy with small edits 0.9.
-_SAME = 0.8
+_SAME = 0.7
 
 _QUOTE_WORDS = 60
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -114,3 +117,35 @@ def test_closing_closes_the_model(settings: Settings) -> None:
     model = ScriptedModel()
     Assistant.open(settings, embedder=WordEmbedder(), model=model).close()
     assert model.closed
+
+
+INDEXER = """
+import sys
+import subprocess
+import sys
+import time
+from pathlib import Path
+from rag import Assistant, Settings
+from tests.fakes import WordEmbedder
+settings = Settings.load(corpus=Path(sys.argv[1]), index=Path(sys.argv[2]))
+with Assistant.open(settings, embedder=WordEmbedder(), own=True) as desk:
+    print("open", flush=True)
+    desk.sync()
+    print(desk.search("w1111x0 w1111x1 w1111x2")[0].document.path, desk.status().documents, flush=True)
+"""
+
+
+def test_an_index_killed_at_any_moment_heals_by_itself(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for number in range(1500):
+        (corpus / f"n{number}.md").write_text(" ".join(f"w{number}x{i}" for i in range(9)))
+    command = [sys.executable, "-c", INDEXER, str(corpus), str(tmp_path / "index")]
+    for delay in (0.05, 0.3, 0.6, 0.9, 1.3, 1.8):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(delay)
+            process.kill()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "n1111.md 1500"
