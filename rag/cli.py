@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from rag import present
 from rag.errors import IndexBusy, IndexMissing, RagError, SettingsError
+from rag.guard import HOST, PORT, audience
 from rag.settings import THINKING_TOKENS, Settings
 
 if TYPE_CHECKING:
@@ -180,9 +181,16 @@ def remove_model(arguments: argparse.Namespace) -> int:
 
 def serve(arguments: argparse.Namespace) -> int:
     """``rag serve``: the chat in the browser."""
-    from app import run
+    from app import serve as chat
+    from rag.assistant import Assistant
 
-    return run(_settings(arguments), host=arguments.host, port=arguments.port)
+    if warning := audience(arguments.host, arguments.port):
+        _say(warning)
+    with Assistant.open(_settings(arguments), own=True) as desk:
+        _refresh(desk)
+        desk.preload()
+        chat(desk, host=arguments.host, port=arguments.port)
+    return ANSWERED
 
 
 class Bar:
@@ -427,8 +435,8 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
+    parser.add_argument("--host", default=HOST, help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on (default: {PORT})")
     parser.add_argument("--model", metavar="NAME|PATH|URL", help="a catalogue name, a GGUF file or a server")
     parser.add_argument("--think", choices=list(THINKING_TOKENS), help="how long R1 may think first")
     _add_places(parser)

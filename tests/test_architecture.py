@@ -22,7 +22,7 @@ LAYERS = (
     ("embedding", "llm", "llama", "downloads", "models", "store", "vectors"),
     ("indexing", "retrieval"),
     ("answering", "assistant"),
-    ("__init__", "present", "cli", "__main__"),
+    ("__init__", "present", "cards", "guard", "cli", "__main__"),
 )
 ORDER = [name for row in LAYERS for name in row]
 

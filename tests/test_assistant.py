@@ -98,7 +98,7 @@ def test_a_first_index_that_somebody_else_is_building_is_an_error(settings: Sett
 def test_filters_name_houses_by_any_alias_and_days_inclusively(
     desk: Assistant, condition: dict[str, str], paths: set[str]
 ) -> None:
-    assert {hit.document.path for hit in desk.search("the", 50, **condition)} == paths  # type: ignore[arg-type]
+    assert {hit.document.path for hit in desk.search("the", 50, **condition)} == paths
 
 
 @pytest.mark.parametrize(("question", "since"), [("", None), (" \n ", None), ("x" * 2001, None), ("x", "27 Jan")])

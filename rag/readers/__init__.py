@@ -11,8 +11,8 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from rag.errors import ReadError
 from rag.readers import mail, notes
@@ -23,7 +23,7 @@ __all__ = ["READERS", "SUFFIXES", "Reader", "open_source", "read"]
 _MBOX_LIMIT = 2_000_000_000
 
 
-def _whole(file: BinaryIO) -> Iterator[bytes]:
+def _whole(file: BufferedReader) -> Iterator[bytes]:
     """A file that is one document; one byte more than allowed is read, to tell a file that has grown."""
     yield file.read(mail.MAX_MESSAGE + 1)
 
@@ -33,7 +33,7 @@ class Reader:
     """How a kind of file is read: cut into documents, each of which is then parsed; ``limit`` in bytes."""
 
     parse: Callable[[SourceFile, bytes], Document]
-    split: Callable[[BinaryIO], Iterator[bytes]] = _whole
+    split: Callable[[BufferedReader], Iterator[bytes]] = _whole
     limit: int = mail.MAX_MESSAGE
 
 
@@ -69,7 +69,7 @@ def read(root: Path, source: SourceFile) -> Iterator[Document | Failure]:
             yield Failure(source.path, "no text")
 
 
-def open_source(root: Path, path: str) -> BinaryIO:
+def open_source(root: Path, path: str) -> BufferedReader:
     """Open a file of the corpus for hashing or reading.
 
     Raises ReadError for a link, a pipe, a device, and what is outside ``root``, too large or of no known kind.

@@ -1,0 +1,187 @@
+"""What the cards say, and that no text becomes markup."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag import cards
+from rag.assistant import Status
+from rag.errors import ModelFailed
+from rag.present import printable
+from rag.records import Answer, Chunk, Document, Hit, Quote, Role, Sentence, Usage, Voice
+
+OURS = {"section", "h1", "h2", "article", "header", "strong", "blockquote", "div", "p"}
+OURS |= {"details", "summary", "ul", "li", "em"}
+
+
+def quote(
+    text: str = "We see fair value at $41.",
+    *,
+    title: str = "On chips",
+    house: str | None = "Bernstein",
+    person: str = "Ann Lee",
+    path: str = "2025/chips.eml",
+    role: Role = "author",
+) -> Quote:
+    speaker = Voice(0, len(text), house, person, role)
+    document = Document(
+        id="d",
+        path=path,
+        kind="email",
+        title=title,
+        text=text,
+        date=datetime(2025, 1, 27, tzinfo=UTC),
+        author="Ann Lee",
+        house="Bernstein",
+        voices=(speaker,),
+    )
+    chunk = Chunk("c", "d", 0, len(text), text, speaker)
+    return Quote(1, Hit(chunk, document, 1.0, {}), 0, len(text), text)
+
+
+def answered(text: str = "Bernstein sees fair value at $41 [1].", **changes: object) -> Answer:
+    answer = Answer(
+        question="What is fair value?",
+        text=text,
+        sentences=(Sentence(text, (1,), "checked"),) if text else (),
+        quotes=(quote(),),
+        refused=False,
+        model="scripted",
+        usage=Usage(prompt_tokens=1200, answer_tokens=40, seconds={"total": 6.25}),
+    )
+    return replace(answer, **cast("dict[str, Any]", changes))
+
+
+def status(model: str = "r1-1.5b", *, corpus: str = "corpus") -> Status:
+    return Status(
+        corpus=Path(corpus), index=Path("index"), files=9, documents=12, chunks=3400, houses=(), fingerprint="f",
+        model=model,
+    )  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """Collects the elements and the words of a drawing; fails where an attribute is not ours."""
+
+    def __init__(self, drawn: str) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.words = ""
+        self.feed(drawn)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        assert {name for name, _ in attrs} <= {"class"}
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def test_a_card_names_house_person_date_title_and_path() -> None:
+    card = cards.quote_cards([quote()])
+    for part in ("[1]", "Bernstein (Ann Lee)", "27 Jan 2025", "On chips", "fair value at $41", "2025/chips.eml"):
+        assert part in card
+
+
+def test_quoted_words_are_not_given_to_the_house_that_quotes_them() -> None:
+    card = cards.quote_cards([quote(house=None, person="Tom Ray", role="quoted")])
+    assert "Tom Ray, quoted by Bernstein" in card
+
+
+def test_a_wrapped_and_quoted_passage_is_one_paragraph() -> None:
+    assert "We doubt it. So does he." in cards.quote_cards([quote("> We doubt it.\n> So does\n> he.")])
+
+
+@given(st.text(alphabet=st.sampled_from("<>&\"'/ aimgsrc=`$;#x" + "{}")))
+def test_no_text_becomes_markup(text: str) -> None:
+    drawings = (
+        cards.quote_cards([quote(text, title=text, person=text, house=text, path=text)]),
+        cards.final(answered(text, note=text, model=text, sentences=(Sentence(text, (), "withheld", text),))),
+        cards.draft(text, 1, stage=text, note=text),
+        cards.failure(ModelFailed(text, remedy=text)),
+        cards.thought(text),
+        cards.head(status("http://" + text, corpus=text)),
+    )
+    for drawn in drawings:
+        assert set(Reader(drawn).elements) <= OURS
+
+
+@given(st.text())
+def test_no_character_is_lost_that_can_be_seen(text: str) -> None:
+    assert Reader(cards.thought(text)).words == printable(text.strip())
+
+
+def test_no_text_turns_the_words_around_it_round() -> None:
+    assert not set(cards.quote_cards([quote(house="\u202eknaB\u2066\x00\ud800")])) & set("\u202e\u2066\x00\ud800")
+
+
+def test_withheld_sentences_are_counted_with_their_reasons() -> None:
+    kept, lost = Sentence("A [1].", (1,), "checked"), Sentence("B.", (), "withheld", "no citation")
+    drawn = cards.final(answered("A [1].", sentences=(kept, lost)))
+    assert "1 of 2 sentences withheld" in drawn
+    assert "no citation" in drawn
+
+
+def test_the_cost_of_an_answer_is_told() -> None:
+    assert "scripted · 1,200 tokens read · 40 written · 6.2 s" in cards.final(answered())
+
+
+def test_a_model_that_was_stopped_has_told_of_no_tokens() -> None:
+    drawn = cards.final(answered(usage=Usage(seconds={"total": 1.5})))
+    assert "scripted · 1.5 s" in drawn
+
+
+def test_a_refusal_says_so_and_names_the_quotes_nearest() -> None:
+    drawn = cards.final(answered("Nobody says that.", refused=True))
+    assert "Nobody says that." in drawn
+    assert "nearest quotes" in drawn
+    assert "Nearest quotes" in cards.quote_cards([quote()], refused=True)
+
+
+def test_without_prose_the_note_says_why() -> None:
+    assert cards.final(answered("", note="No model file is here.")).count("No model file is here.") == 1
+
+
+def test_prose_that_failed_the_check_leaves_the_quotes() -> None:
+    drawn = cards.final(answered("", sentences=(Sentence("B.", (), "withheld", "no citation"),)))
+    assert "the quotes are the answer" in drawn
+    assert "1 of 1 sentences withheld" in drawn
+
+
+def test_without_a_passage_that_is_said() -> None:
+    assert "No passage was found" in cards.quote_cards([])
+    assert "No passage was found" in cards.final(answered("", quotes=()))
+
+
+def test_prose_is_marked_until_it_is_checked() -> None:
+    assert "Not yet checked · 3 s" in cards.draft("It may be", 3.4, stage="Reading")
+    assert "Not yet checked" not in cards.final(answered())
+
+
+def test_a_failure_is_shown_with_its_remedy() -> None:
+    drawn = cards.failure(ModelFailed("The model broke off.", remedy="Ask again."))
+    assert "The model broke off." in drawn
+    assert "Ask again." in drawn
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [("r1-1.5b", "Nothing leaves this machine."), ("http://gpu.example:8080", "Model: http://gpu.example:8080.")],
+)
+def test_the_head_says_what_is_asked_and_where_the_question_goes(model: str, told: str) -> None:
+    drawn = cards.head(status(model))
+    assert "12 messages and notes, 3,400 passages, from corpus" in drawn
+    assert told in drawn
+
+
+def test_the_style_sheet_fetches_nothing() -> None:
+    assert "url(" not in cards.STYLE
+    assert "@import" not in cards.STYLE
