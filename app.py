@@ -14,7 +14,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -279,7 +279,13 @@ def _layout() -> _Parts:
     )
 
 
-def _connect(page: gr.Blocks, parts: _Parts, assistant: Assistant) -> None:
+def _blank(parts: _Parts) -> dict[Any, Any]:
+    import gradio as gr
+
+    return {parts.chat: [], parts.quotes: cards.NO_QUOTES, parts.fold: gr.update(visible=False)}
+
+
+def _asking(parts: _Parts, assistant: Assistant) -> Callable[..., Iterator[dict[Any, Any]]]:
     import gradio as gr
 
     # An empty Textbox is None.
@@ -291,9 +297,14 @@ def _connect(page: gr.Blocks, parts: _Parts, assistant: Assistant) -> None:
         conversation: Conversation,
     ) -> Iterator[dict[Any, Any]]:
         question = asked or ""
-        before = list(conversation.messages)
+        said = conversation.messages
+        before = list(said)
         filters = Filters(tuple(houses or ()), (since or "").strip(), (until or "").strip())
         for screen in converse(assistant, question, filters, conversation):
+            if conversation.messages is not said:
+                # Cleared meanwhile. Gradio shows the last yield once more at the end, so that has to be blank.
+                yield _blank(parts)
+                return
             shown = {
                 parts.chat: before + messages(question, screen.content),
                 parts.fold: gr.update(visible=bool(screen.thought)),
@@ -302,17 +313,23 @@ def _connect(page: gr.Blocks, parts: _Parts, assistant: Assistant) -> None:
             }
             yield shown if screen.quotes is None else {**shown, parts.quotes: screen.quotes}
 
-    def clear(conversation: Conversation) -> tuple[Any, ...]:
+    return ask
+
+
+def _connect(page: gr.Blocks, parts: _Parts, assistant: Assistant) -> None:
+    import gradio as gr
+
+    def clear(conversation: Conversation) -> dict[Any, Any]:
         conversation.clear()
-        return [], cards.NO_QUOTES, gr.update(visible=False)
+        return _blank(parts)
 
     def greet() -> tuple[Any, ...]:
         status = assistant.status()
         return cards.head(status), gr.update(choices=list(status.houses))
 
-    asking = gr.on(
+    gr.on(
         [parts.ask.click, parts.box.submit],
-        ask,
+        _asking(parts, assistant),
         [parts.box, parts.houses, parts.since, parts.until, parts.conversation],
         [parts.chat, parts.fold, parts.thought, parts.box, parts.quotes],
         api_name="ask",
@@ -320,10 +337,10 @@ def _connect(page: gr.Blocks, parts: _Parts, assistant: Assistant) -> None:
         concurrency_limit=1,
     )
     private: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-    # Not `cancels`: that would leave the page as it was, where closing the reply lets `ask` check and show
-    # what was written so far.
+    # Neither has `cancels`: that would leave the page as it was, where closing the reply lets `ask` check and
+    # show what was written so far; and a cancelled event now and then covers the page with "Error".
     parts.stop.click(Conversation.stop, [parts.conversation], None, **private)
-    parts.chat.clear(clear, [parts.conversation], [parts.chat, parts.quotes, parts.fold], cancels=[asking], **private)
+    parts.chat.clear(clear, [parts.conversation], [parts.chat, parts.quotes, parts.fold], **private)
     parts.copy.click(None, js=_COPY, **private)
     page.load(greet, None, [parts.head, parts.houses], **private)
 

@@ -279,6 +279,15 @@ def test_a_stop_during_the_search_is_kept() -> None:
     assert assistant.replies[0].closed.is_set()
 
 
+def test_what_ends_after_a_clear_is_not_remembered() -> None:
+    talk = app.Conversation()
+    screens = ask(ScriptedAssistant({"q": plain}), "q", talk)
+    next(screens), next(screens)
+    talk.clear()
+    *_, _last = screens
+    assert (talk.messages, talk.turns) == ([], [])
+
+
 def test_closing_the_screens_closes_the_reply() -> None:
     assistant = ScriptedAssistant({"q": silent})
     screens = ask(assistant, "q")
@@ -559,8 +568,14 @@ def tab(shared: Page) -> Page:
 
 
 def put(page: Page, question: str) -> None:
-    page.get_by_label("Question").fill(question)
-    page.get_by_role("button", name="Ask", exact=True).click()
+    """Ask, and wait until the question is taken: a click while an exchange is still ending does nothing."""
+    box = page.get_by_label("Question")
+    box.fill(question)
+    deadline = time.monotonic() + 10
+    while box.input_value() and time.monotonic() < deadline:
+        page.get_by_role("button", name="Ask", exact=True).click()
+        page.wait_for_timeout(100)
+    assert not box.input_value()
 
 
 def reply_to(desk: Desk, question: str, before: int) -> ScriptedReply:
@@ -610,6 +625,15 @@ def test_closing_the_tab_stops_the_model(browser: Browser, desk: Desk, question:
     page.locator(".rag-card").wait_for()
     page.close()
     assert reply_to(desk, question, before).closed.wait(CLOSED_WITHIN)
+
+
+def test_after_a_clear_nothing_of_the_exchange_comes_back(tab: Page) -> None:
+    put(tab, "slow")
+    tab.locator(".rag-draft").wait_for()
+    tab.get_by_role("button", name="Clear").click()
+    tab.get_by_text("Ask what a house said.").wait_for()
+    tab.wait_for_timeout(4 * 1000 * app.TICK)
+    assert tab.locator(":is(#rag-chat, #rag-quotes) :is(.rag-draft, .rag-prose, .rag-card)").count() == 0
 
 
 def test_clearing_the_conversation_stops_the_model_and_forgets(tab: Page, desk: Desk) -> None:
