@@ -23,6 +23,12 @@ from rag.settings import Settings
 _POLL_SECONDS = 0.1
 
 
+def is_here(spec: str) -> bool:
+    """Whether the model that ``spec`` names can be loaded without fetching anything."""
+    name = spec or models.DEFAULT
+    return models.find(name) is not None if name in models.CATALOGUE else True
+
+
 class _Abandoned(Exception):
     """Nobody waits for the model any more."""
 
@@ -34,34 +40,41 @@ class ModelLoader:
         """Load nothing yet; ``model`` is one that is there already."""
         self._settings = settings
         self._future: Future[tuple[ChatModel, str]] | None = None
+        self._lock = threading.Lock()
         self._closed = threading.Event()
         self._state: tuple[int, int | None, str] | None = None
         if model:
             self._future = Future()
             self._future.set_result((model, ""))
 
-    def start(self) -> None:
-        """Begin, unless that has happened; a failed attempt is made anew."""
-        if self._future and not (self._future.done() and self._future.exception()):
-            return
-        future: Future[tuple[ChatModel, str]] = Future()
-        self._future = future
-        # A daemon, so that Ctrl-C in the middle of a gigabyte ends the process; what has come is kept.
-        threading.Thread(target=self._run, args=(future,), name="model-loader", daemon=True).start()
+    def preload(self) -> None:
+        """Begin to load a model whose file is here; forget an attempt that failed, for a new question."""
+        with self._lock:
+            if self._future and self._future.done() and self._future.exception():
+                self._future = None
+        if is_here(self._settings.model):
+            self._begin()
+
+    def _begin(self) -> Future[tuple[ChatModel, str]]:
+        with self._lock:
+            if self._future is None:
+                self._future = Future()
+                # A daemon, so that Ctrl-C in the middle of a gigabyte ends the process; what has come is kept.
+                threading.Thread(target=self._run, args=(self._future,), name="model-loader", daemon=True).start()
+            return self._future
 
     def wait(self, *, stop: threading.Event, progress: Progress | None = None) -> tuple[ChatModel, str]:
         """The model, and a note if it stands in for another; ``progress`` is told of a download meanwhile.
 
         Raises ModelUnavailable and ModelFailed, and returns to nobody (`_Abandoned`) once ``stop`` is set.
         """
-        self.start()
-        assert self._future is not None
-        while not self._future.done():
+        future = self._begin()
+        while not future.done():
             if stop.wait(_POLL_SECONDS):
                 raise _Abandoned
             if progress and self._state:
                 progress(*self._state)
-        return self._future.result()
+        return future.result()
 
     def close(self) -> None:
         """Give the model up, loaded or not."""

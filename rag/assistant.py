@@ -7,6 +7,7 @@ after them. It does not print, draw or parse arguments.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,9 +17,9 @@ from pathlib import Path
 from typing import Self
 
 from rag import indexing
-from rag.answering import ModelLoader, Reply
+from rag.answering import ModelLoader, Reply, is_here
 from rag.embedding import Embedder, SentenceTransformerEmbedder
-from rag.errors import CorpusMissing, IndexBusy, IndexMissing, SettingsError
+from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, SettingsError
 from rag.houses import canonical
 from rag.llm import ChatModel
 from rag.models import DEFAULT
@@ -41,6 +42,7 @@ class Status:
     houses: tuple[str, ...]
     fingerprint: str
     model: str
+    model_is_here: bool
 
 
 class Assistant:
@@ -54,6 +56,7 @@ class Assistant:
         self._catalogue: Catalogue | None = None
         self._vectors: NearestVectors | None = None
         self._owner = False
+        self._rebuild = False
         self._open = ExitStack()
         self._loader = ModelLoader(settings, model)
 
@@ -80,6 +83,7 @@ class Assistant:
             if own:
                 assistant._open.enter_context(ownership(settings.index))
                 assistant._owner = True
+            assistant._rebuild = rebuild
             with contextlib.suppress(IndexMissing):
                 if not rebuild:
                     assistant._catalogue = Catalogue.open(settings.index, fingerprint=assistant._fingerprint)
@@ -99,10 +103,7 @@ class Assistant:
     def close(self) -> None:
         """Stop the model and let go of the index."""
         self._loader.close()
-        if self._vectors:
-            self._vectors.close()
-        if self._catalogue:
-            self._catalogue.close()
+        self._forget_catalogue()
         self._open.close()
 
     @property
@@ -113,10 +114,9 @@ class Assistant:
     def sync(self, *, progress: Progress | None = None) -> SyncReport:
         """Make the index equal the corpus, building it if there is none. Raises IndexBusy, CorpusMissing."""
         with contextlib.nullcontext() if self._owner else ownership(self.settings.index):
-            if self._catalogue is None:
-                indexing.require_corpus(self.settings.corpus)
-                discard(self.settings.index)
-                self._catalogue = Catalogue.create(self.settings.index, fingerprint=self._fingerprint)
+            indexing.require_corpus(self.settings.corpus)
+            self._open_catalogue()
+            assert self._catalogue is not None
             report = indexing.sync(
                 self.settings.corpus,
                 self._catalogue,
@@ -127,6 +127,26 @@ class Assistant:
             if self._owner:
                 self._nearest()
             return report
+
+    def _open_catalogue(self) -> None:
+        """Have the catalogue that lies on disk now: another process may have made or replaced it meanwhile."""
+        if self._owner and self._catalogue:
+            return
+        self._forget_catalogue()
+        if not self._rebuild:
+            with contextlib.suppress(IndexMissing):
+                self._catalogue = Catalogue.open(self.settings.index, fingerprint=self._fingerprint)
+        if self._catalogue is None:
+            discard(self.settings.index)
+            self._catalogue = Catalogue.create(self.settings.index, fingerprint=self._fingerprint)
+        self._rebuild = False
+
+    def _forget_catalogue(self) -> None:
+        if self._vectors:
+            self._vectors.close()
+        if self._catalogue:
+            self._catalogue.close()
+        self._vectors = self._catalogue = None
 
     def search(
         self,
@@ -162,7 +182,7 @@ class Assistant:
         filters = _filters(house, since, until)
         question = _asked(question)
         if not quotes_only:
-            self._loader.start()
+            self._loader.preload()
         count = k or self.settings.quotes
         hits = retriever.search(question, k=4 * count, filters=filters)
         refusal = retriever.refusal(question, hits, filters)
@@ -178,8 +198,9 @@ class Assistant:
         )
 
     def preload(self) -> None:
-        """Begin to load the model before it is needed."""
-        self._loader.start()
+        """Begin to load the chat model, if its file is here, and the embedding model."""
+        self._loader.preload()
+        threading.Thread(target=self._embedder.embed, args=(["warm"],), name="embedder-loader", daemon=True).start()
 
     def refresh(self, *, progress: Progress | None = None) -> tuple[SyncReport | None, str]:
         """Sync if the corpus has changed: the report, or None, and a note if the index could not be brought up to date.
@@ -190,10 +211,10 @@ class Assistant:
             if self._catalogue and not indexing.pending(self.settings.corpus, self._catalogue):
                 return None, ""
             return self.sync(progress=progress), ""
-        except (IndexBusy, CorpusMissing) as error:
+        except (IndexBusy, CorpusMissing, IndexLocked) as error:
             if self._catalogue is None:
                 raise
-            return None, f"{error} The answer comes from the index as it is."
+            return None, f"{error} The answer comes from the index as it is. {error.remedy}"
 
     def status(self) -> Status:
         """Describe corpus, index and model; loads nothing heavy."""
@@ -221,11 +242,16 @@ def status(settings: Settings, catalogue: Catalogue | None) -> Status:
         houses=catalogue.houses() if catalogue else (),
         fingerprint=catalogue.fingerprint if catalogue else "",
         model=settings.model or DEFAULT,
+        model_is_here=is_here(settings.model),
     )
 
 
+_LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC)
+
+
 def _asked(question: str) -> str:
-    question = " ".join(question.split())
+    # Bytes that are no text (a wrong locale) arrive as surrogates, which nothing downstream can encode.
+    question = " ".join(question.encode("utf-8", "replace").decode().split())
     if not question:
         raise SettingsError("The question is empty.", remedy='Ask something: rag "who doubts the $5M?"')
     if len(question) > 2000:
@@ -239,7 +265,7 @@ def _filters(house: str | Sequence[str] | None, since: str | date | None, until:
     return Filters(
         houses=tuple(canonical(name) or name for name in houses),
         since=_day(since, "since"),
-        until=last + timedelta(days=1) if last else None,
+        until=last + timedelta(days=1) if last and last < _LAST_DAY else None,
     )
 
 

@@ -7,13 +7,15 @@ how chunks are embedded, stored or found.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from rag.records import Chunk, Document, Voice
 from rag.sentences import split_sentences
 
-VERSION = "1"
-"""Part of the index's fingerprint: raise it when the same document is cut, or headed, differently."""
+# Twelve letters a word: a text with no spaces (base64, a long link, Chinese) is cut there, and so is a run of them.
+_WORD_LETTERS = 12
+_WORD = re.compile(r"\S+")
 
 _CRUMB_WORDS = 3
 
@@ -24,8 +26,8 @@ def chunk_document(document: Document, *, words: int) -> list[Chunk]:
     """Cut ``document`` into chunks of at most ``words`` words, neighbours sharing their border sentence.
 
     The shared sentence keeps a claim beside the one that it leans on. No chunk leaves its voice. What is no
-    prose is left out, and so is a crumb of three words or fewer ("Stacy", "## Summary") beside real chunks: its
-    header would find it for every question, and it says nothing.
+    prose is left out, and so is a crumb without a stop or a figure ("Stacy", "## Summary") beside real chunks:
+    its header would find it for every question, and it says nothing.
     """
     chunks: list[Chunk] = []
     for voice in document.voices:
@@ -39,7 +41,11 @@ def chunk_document(document: Document, *, words: int) -> list[Chunk]:
         for start, end in _windows(document.text, sentences, words):
             text = document.text[start:end]
             chunks.append(Chunk(f"{document.id}:{start}-{end}", document.id, start, end, text, voice))
-    return [chunk for chunk in chunks if len(chunk.text.split()) > _CRUMB_WORDS] or chunks
+    return [chunk for chunk in chunks if not _is_crumb(chunk.text)] or chunks
+
+
+def _is_crumb(text: str) -> bool:
+    return len(text.split()) <= _CRUMB_WORDS and text[-1] not in '.!?…”"' and not any(map(str.isdigit, text))
 
 
 def header(document: Document, voice: Voice) -> str:
@@ -55,24 +61,22 @@ def searchable(document: Document, chunk: Chunk) -> str:
 
 
 def _count(text: str, span: Span) -> int:
-    return len(text[span[0] : span[1]].split())
+    return max(len(text[span[0] : span[1]].split()), (span[1] - span[0]) // _WORD_LETTERS)
 
 
 def _cut_long(text: str, span: Span, words: int) -> Iterator[Span]:
-    """Cut a sentence of more than ``words`` words (tables, text without stops) at white space."""
-    start, end = span
-    while _count(text, (start, end)) > words:
-        cut = start
-        for _ in range(words):
-            while cut < end and text[cut].isspace():
-                cut += 1
-            while cut < end and not text[cut].isspace():
-                cut += 1
-        yield start, cut
-        start = cut
-        while text[start].isspace():
-            start += 1
-    yield start, end
+    """Cut a sentence of more than ``words`` words (tables, text without stops), at white space where there is any."""
+    limit = words * _WORD_LETTERS
+    first, last, count = span[0], span[0], 0
+    for word in _WORD.finditer(text, *span):
+        if count == words or (count and word.end() - first > limit):
+            yield first, last
+            first, count = word.start(), 0
+        while word.end() - first > limit:
+            yield first, first + limit
+            first += limit
+        last, count = word.end(), count + 1
+    yield first, span[1]
 
 
 def _windows(text: str, sentences: list[Span], words: int) -> Iterator[Span]:

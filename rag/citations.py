@@ -18,7 +18,7 @@ from rag.sentences import split_sentences
 from rag.terms import Figure, figures, same_figure
 
 _LABELS = re.compile(r"\[\s*(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\s*\]")
-_MARKUP = re.compile(r"^\s*(?:#{1,6}|[-*•]|\d{1,2}\.)\s+|\*\*|__|`", re.MULTILINE)
+_MARKUP = re.compile(r"^\s*(?:#{1,6}|[-*•]|[1-9]\.)\s+|\*\*(?=\D)|(?<=\D)\*\*|__|`", re.MULTILINE)
 _SPACE_BEFORE_STOP = re.compile(r"\s+(?=[.,;:!?])")
 
 
@@ -53,7 +53,7 @@ def _judge(text: str, labels: tuple[int, ...], quotes: Sequence[Quote]) -> Sente
     cited = [quote for quote in quotes if quote.label in labels]
     if unknown := [label for label in labels if label not in {quote.label for quote in cited}]:
         return Sentence(text, labels, "withheld", f"there is no source {_join(unknown)}")
-    evidence = [figure for quote in cited for figure in figures(_evidence(quote), words=True)]
+    evidence = [figure for quote in cited for figure in figures(_evidence(quote))]
     if foreign := [figure for figure in figures(text) if not _borne_out(figure, evidence)]:
         missing = ", ".join(dict.fromkeys(text[figure.start : figure.end].strip() for figure in foreign))
         return Sentence(text, labels, "withheld", f"{missing} is not in {_join(labels)}")

@@ -97,6 +97,8 @@ def search(arguments: argparse.Namespace) -> int:
         )
     if arguments.json:
         present.write_json(present.search_json(arguments.question, hits), sys.stdout)
+    if not hits:
+        _say("Nothing was found.")
     for rank, hit in enumerate([] if arguments.json else hits, start=1):
         print(present.hit_text(rank, hit, sys.stdout), end="\n\n")
     return ANSWERED if hits else REFUSED
@@ -229,15 +231,18 @@ class Bar:
 def _draft(reply: Reply, bar: Bar) -> None:
     """Let the prose be watched while it is written: on a terminal, dimmed, apart from the result."""
     shown = False
-    for piece in reply:
-        bar.clear()
-        if sys.stderr.isatty():
-            if not shown:
-                _say("\n\x1b[2mDraft, not yet checked:", end=" ")
-            _say(present.printable(piece), end="")
-            shown = True
-    if shown:
-        _say("\x1b[0m")
+    try:
+        for piece in reply:
+            bar.clear()
+            if sys.stderr.isatty():
+                if not shown:
+                    _say("\n\x1b[2mDraft, not yet checked:", end=" ")
+                shown = True
+                _say(present.printable(piece), end="")
+    finally:
+        reply.close()
+        if shown:
+            _say("\x1b[0m")
 
 
 def _conclude(reply: Reply) -> int:
@@ -277,10 +282,15 @@ def _row(line: str, number: int) -> dict[str, Any]:
         row = json.loads(line)
     except ValueError as error:
         raise SettingsError(f"Line {number} is no JSON: {error}") from error
-    if not isinstance(row, dict) or not isinstance(row.get("q"), str):
+    if not isinstance(row, dict) or not isinstance(row.get("q"), str) or not row["q"].strip():
         raise SettingsError(f"Line {number} has no question.", remedy='Write one object a line: {"q": "…", "k": 10}')
-    if not isinstance(row.get("k") or 1, int):
-        raise SettingsError(f"Line {number}: k must be a number.")
+    k, house = row.get("k"), row.get("house") or []
+    if k is not None and not (type(k) is int and 1 <= k <= 100):
+        raise SettingsError(f"Line {number}: k must be a number from 1 to 100.")
+    if not isinstance(house, str | list) or not all(isinstance(name, str) for name in house):
+        raise SettingsError(f"Line {number}: house must be a name or a list of names.")
+    if not all(isinstance(row.get(name) or "", str) for name in ("since", "until")):
+        raise SettingsError(f"Line {number}: since and until are days, like 2025-01-27.")
     return row
 
 
@@ -290,10 +300,11 @@ def _lines(name: str) -> Iterator[IO[str]]:
         yield sys.stdin
         return
     try:
-        with Path(name).open(encoding="utf-8") as file:
-            yield file
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{name} cannot be read: {error}") from error
+        file = Path(name).open(encoding="utf-8", errors="replace")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise SettingsError(f"{name} cannot be read: {error.strerror}.") from error
+    with file:
+        yield file
 
 
 def _assistant(arguments: argparse.Namespace, *, own: bool = False) -> Assistant:
@@ -310,7 +321,7 @@ def _assistant(arguments: argparse.Namespace, *, own: bool = False) -> Assistant
 def _refresh(desk: Assistant) -> None:
     """Bring the index up to date before it is asked, and say what that did."""
     with Bar() as bar:
-        if not desk.indexed:
+        if not desk.indexed and desk.settings.corpus.is_dir():
             _say(f"Building the index of {present.printable(str(desk.settings.corpus))} …")
         report, note = desk.refresh(progress=bar)
     if note:
@@ -322,7 +333,7 @@ def _refresh(desk: Assistant) -> None:
 def _say_report(report: SyncReport) -> None:
     _say(present.changes_text(report))
     for failure in report.failed:
-        _say(present.printable(f"left out {failure.path}: {failure.reason}"))
+        _say(present.label(f"left out {failure.path}: {failure.reason}"))
 
 
 def _stored() -> list[tuple[str, Path]]:

@@ -64,10 +64,11 @@ class SentenceTransformerEmbedder:
 
     @property
     def fingerprint(self) -> str:
-        """The weights and what is done to their output; pooling comes with the weights' own folder."""
-        pooling = self._folder / "1_Pooling" / "config.json"
-        settings = _sha256(pooling)[:8] if pooling.exists() else "none"
-        return f"{self._digest[:16]}-{settings}-unit"
+        """The weights, and everything in their folder that says how they are used (tokenizer, pooling, heads)."""
+        names = [path for pattern in ("*.json", "*.txt", "*.safetensors") for path in self._folder.rglob(pattern)]
+        files = sorted(path.relative_to(self._folder).as_posix() for path in names)
+        used = hashlib.sha256("".join(f"{name} {_sha256(self._folder / name)}\n" for name in files).encode())
+        return f"{self._digest[:16]}-{used.hexdigest()[:8]}"
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed ``texts``, one row each, in their order."""
@@ -87,13 +88,20 @@ class SentenceTransformerEmbedder:
             from transformers.utils import logging
 
             logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it would draw "Loading weights" over the answer
-            self._model = SentenceTransformer(
-                str(self._folder),
-                device="cpu",
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"use_safetensors": True},
-            )
+            try:
+                self._model = SentenceTransformer(
+                    str(self._folder),
+                    device="cpu",
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    model_kwargs={"use_safetensors": True},
+                )
+            except Exception as error:
+                # transformers, tokenizers and safetensors raise some twenty kinds of errors for a broken folder.
+                raise ModelUnavailable(
+                    f"The embedding model in {self._folder} does not load: {error}",
+                    remedy="Fetch the model anew, or leave embedding_model unset.",
+                ) from error
         return self._model
 
 

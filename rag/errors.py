@@ -7,6 +7,7 @@
     ├── IndexMissing            nothing has been indexed yet
     ├── IndexStale              the index was built with another embedding model or chunking
     ├── IndexBusy               another process owns the index
+    ├── IndexLocked             the folder of the index cannot be written
     ├── IndexDamaged            the catalogue cannot be opened, read or written
     ├── ModelUnavailable        a model file is neither here nor to be had
     ├── ModelFailed             the model was loaded or reached, and broke
@@ -49,6 +50,10 @@ class IndexStale(RagError):
 
 class IndexBusy(RagError):
     """Another process owns the index."""
+
+
+class IndexLocked(RagError):
+    """The folder of the index cannot be written."""
 
 
 class IndexDamaged(RagError):

@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rag.attribution import attribute
-from rag.chunking import VERSION, chunk_document, header, searchable
+from rag.chunking import chunk_document, header, searchable
 from rag.embedding import Embedder, Vectors
 from rag.errors import CorpusMissing, ReadError
 from rag.readers import SUFFIXES, open_source, read
 from rag.records import Document, Failure, Progress, SourceFile, SyncReport
 from rag.store import Batch, Catalogue, Entry, KnownFile
 from rag.terms import figures
+
+VERSION = "1"
+"""Raise it when the same file is read, attributed, chunked or headed differently, or houses.toml changes."""
 
 # A commit and an embedding call for about 256 chunks: 2 to 20 s of work that a kill can lose.
 _BATCH_CHUNKS = 256
@@ -30,8 +33,8 @@ _STEP_CHUNKS = 32
 
 
 def fingerprint(embedder: Embedder, *, words: int) -> str:
-    """Name everything that decides what the index holds for a given corpus."""
-    return f"{embedder.fingerprint}/chunks-{VERSION}-{words}"
+    """Name what decides, beside the corpus, what the index holds: weights, chunk size, and our own `VERSION`."""
+    return f"{embedder.fingerprint}/{VERSION}-{words}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,10 @@ class Scan:
     files: Mapping[str, SourceFile]
     skipped: tuple[str, ...]
     failed: tuple[Failure, ...]
+
+    def hides(self, path: str) -> bool:
+        """Whether ``path`` may still be there, only that it, or a folder above it, could not be opened."""
+        return any(path == failure.path or path.startswith(f"{failure.path}/") for failure in self.failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +83,11 @@ def scan(root: Path, known: Mapping[str, SourceFile]) -> Scan:
     files: dict[str, SourceFile] = {}
     skipped: list[str] = []
     failed: list[Failure] = []
-    for path in _walk(root):
+    for path in _walk(root, failed):
         name = path.relative_to(root).as_posix()
+        if not _is_text(name):
+            failed.append(Failure(ascii(name), "its name is not UTF-8"))
+            continue
         if path.suffix.lower() not in SUFFIXES:
             skipped.append(name)
             continue
@@ -103,7 +113,8 @@ def plan(found: Mapping[str, SourceFile], known: Mapping[str, SourceFile]) -> Pl
 def pending(root: Path, catalogue: Catalogue) -> bool:
     """Whether a sync would have anything to do. Raises CorpusMissing."""
     known = {path: file.source for path, file in catalogue.files().items()}
-    return bool(plan(scan(root, known).files, known))
+    found = scan(root, known)
+    return bool(plan(found.files, {path: source for path, source in known.items() if not found.hides(path)}))
 
 
 def sync(
@@ -116,7 +127,8 @@ def sync(
     known_files = catalogue.files()
     known = {path: file.source for path, file in known_files.items()}
     found = scan(root, known)
-    todo = plan(found.files, known)
+    todo = plan(found.files, {path: source for path, source in known.items() if not found.hides(path)})
+    _refuse_another(root, found, known)
     paths = (*todo.added, *todo.changed)
     total = sum(found.files[path].size for path in paths)
     run = _Run(catalogue, embedder, words, total, progress)
@@ -125,8 +137,7 @@ def sync(
     run.flush()
     if todo.touched:
         catalogue.touch(found.files[path] for path in todo.touched)
-    if todo.changed or todo.removed:
-        catalogue.remove(todo.removed)
+    catalogue.remove(todo.removed)
     same = (failure for path in found.files.keys() - set(paths) for failure in known_files[path].failures)
     return SyncReport(
         added=todo.added,
@@ -173,7 +184,12 @@ class _Run:
                 self.flush()  # in the middle of a large mailbox, whose own row comes later
             if item.id not in self._documents and not self.catalogue.known_documents([item.id]):
                 fresh = True
-                self._take(item)
+                try:
+                    self._take(item)
+                except Exception as error:
+                    # The text is anybody's; one document must not end a sync for all others.
+                    ids.pop()
+                    failures.append(Failure(source.path, f"it cannot be analysed ({type(error).__name__})"))
         if ids and not fresh:
             self.duplicates.append(source.path)
         self.failed += failures
@@ -222,8 +238,30 @@ class _Run:
             self.progress(self.done + round(share * self._waiting()), self.total, "indexing")
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
+def _refuse_another(root: Path, found: Scan, known: Mapping[str, SourceFile]) -> None:
+    """Raise CorpusMissing if nothing that is indexed lies in ``root``: an unmounted disk, another folder."""
+    there = {source.sha256 for source in found.files.values()}
+    if known and not any(source.sha256 in there or found.hides(source.path) for source in known.values()):
+        raise CorpusMissing(
+            f"None of the {len(known)} indexed files is in {root}; the index was left as it is.",
+            remedy="Is it the right folder, and is its disk there? To begin anew with it: rag index --rebuild",
+        )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _walk(root: Path, failed: list[Failure]) -> Iterator[Path]:
+    def note(error: OSError) -> None:
+        name = Path(error.filename).relative_to(root).as_posix()
+        failed.append(Failure(name if _is_text(name) else ascii(name), f"it cannot be opened: {error.strerror}"))
+
+    for folder, folders, names in os.walk(root, onerror=note):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith("."):

@@ -30,6 +30,11 @@ def printable(text: str) -> str:
     )
 
 
+def label(text: str) -> str:
+    """A name, path or reason in one line: a line break in a file name must not begin a forged quote."""
+    return " ".join(printable(text).split())
+
+
 def write_json(value: object, stream: IO[str]) -> None:
     """Write one JSON value and a line break; everything beyond ASCII is escaped."""
     stream.write(json.dumps(value, default=str) + "\n")
@@ -99,18 +104,18 @@ def wrapped(text: str, stream: IO[str], indent: str = "") -> str:
 
 
 def _heading(hit: Hit) -> str:
-    return printable(f"{speaker(hit)}, {hit.document.date:%d %b %Y}")
+    return label(f"{speaker(hit)}, {hit.document.date:%d %b %Y}")
 
 
 def quote_text(quote: Quote, stream: IO[str]) -> str:
     """A quote as three parts: who and when, the verbatim lines, where they stand."""
     lines = wrapped(one_line(quote.text), stream, "    │ ")
-    return f"[{quote.label}] {_heading(quote.hit)}\n{lines}\n    {printable(quote.hit.document.path)}"
+    return f"[{quote.label}] {_heading(quote.hit)}\n{lines}\n    {label(quote.hit.document.path)}"
 
 
 def hit_text(rank: int, hit: Hit, stream: IO[str]) -> str:
     """A hit as ``rag search`` shows it."""
-    place = f"    {printable(hit.document.path)}  ({hit.score:.4f})"
+    place = f"    {label(hit.document.path)}  ({hit.score:.4f})"
     return f"{rank:2}. {_heading(hit)}\n{wrapped(one_line(hit.chunk.text), stream, '    │ ')}\n{place}"
 
 
@@ -120,7 +125,7 @@ def footnotes(answer: Answer) -> Iterator[str]:
     if withheld:
         yield f"\n{len(withheld)} of {len(answer.sentences)} sentences withheld by the check:"
         for sentence in withheld:
-            yield f"  - {printable(sentence.text)} ({printable(sentence.reason)})"
+            yield f"  - {label(sentence.text)} ({label(sentence.reason)})"
     if answer.sentences and not answer.text:
         yield "No sentence passed the check: the quotes are the answer."
     seconds = answer.usage.seconds
@@ -153,9 +158,9 @@ def changes_text(report: SyncReport) -> str:
 def report_text(report: SyncReport, status: Status) -> str:
     """What a sync did, and what the index holds now."""
     lines = [changes_text(report)]
-    lines += [f"  not readable: {printable(failure.path)}: {printable(failure.reason)}" for failure in report.failed]
-    lines += [f"  copy: {printable(path)}" for path in report.duplicates]
-    lines += [f"  other format: {printable(path)}" for path in report.skipped]
+    lines += [f"  not readable: {label(failure.path)}: {label(failure.reason)}" for failure in report.failed]
+    lines += [f"  copy: {label(path)}" for path in report.duplicates]
+    lines += [f"  other format: {label(path)}" for path in report.skipped]
     lines.append(
         f"The index holds {status.documents} documents from {status.files} files in {status.chunks} chunks,"
         f" by {len(status.houses)} houses: {printable(str(status.index))}"
@@ -165,13 +170,14 @@ def report_text(report: SyncReport, status: Status) -> str:
 
 def status_text(status: Status, *, indexed: bool) -> str:
     """``rag status`` for a reader."""
+    absent = "" if status.model_is_here else " (not here yet: the first question fetches it)"
     held = f"{status.documents} documents, {status.chunks} chunks" if indexed else "not built yet: rag index"
     return "\n".join(
         (
             f"corpus   {printable(str(status.corpus.resolve()))}",
             f"index    {printable(str(status.index.resolve()))} ({held})",
             f"houses   {printable(', '.join(status.houses)) or '-'}",
-            f"model    {printable(status.model)}",
+            f"model    {label(status.model)}{absent}",
         )
     )
 

@@ -43,7 +43,7 @@ _MARKER = re.compile(
     r"|\[(?=\s*/?\s*(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS)\b)",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"\[\s*((?:citation:)?\d{1,3}(?:\s*,\s*\d{1,3})*)\s*\]", re.IGNORECASE)
+_LABEL = re.compile(r"\[\s*((?:citation:)?\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\s*\]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,12 @@ RRF_K = 60
 # ranking is worth as much as being first in both others together.
 _WEIGHTS: Mapping[str, float] = {"words": 1.0, "vectors": 1.0, "amounts": 1.0, "house": 2.0}
 
-# Shares of content words. Windows that overlap by a sentence share about a third; a copy with small edits 0.9.
-_SAME = 0.7
+# The share of all content words of two passages that both have. Windows that overlap by a sentence have about
+# a fifth, a copy with small edits 0.9, a copy that was cut elsewhere 0.6.
+_SAME = 0.55
+_NEGATIONS = frozenset(
+    "not no never nor none cannot without unlikely doubt doubts isn't aren't don't doesn't won't".split()
+)
 
 _QUOTE_WORDS = 60
 
@@ -108,7 +112,9 @@ class Retriever:
         rankings = self._rank(query, vector, allowed)
         if query.houses and not (filters and filters.houses):
             spoken = self._catalogue.numbers(Filters(houses=query.houses))
-            rankings["house"] = [number for number, _ in fuse(self._rank(query, vector, spoken & (allowed or spoken)))]
+            rankings["house"] = [
+                number for number, _ in fuse(self._rank(query, vector, spoken if allowed is None else spoken & allowed))
+            ]
         ranks = {name: {number: rank for rank, number in enumerate(row, 1)} for name, row in rankings.items()}
         found = fuse(rankings)
         loaded = self._catalogue.load([number for number, _ in found])
@@ -130,7 +136,7 @@ class Retriever:
         if not hits:
             return "Nothing in them meets the filters." if filters else "They hold nothing yet."
         if query.words and not any(self._catalogue.frequency(_fts([word])) for word in query.words):
-            return f"None of these words occurs in the notes: {', '.join(query.words)}."
+            return f"None of these words occurs in what is indexed: {', '.join(query.words)}."
         return ""
 
     def _rank(self, query: Query, vector: Vectors, allowed: Collection[int] | None) -> dict[str, list[int]]:
@@ -190,7 +196,7 @@ def _repeats(quote: Quote, other: Quote) -> bool:
         common = min(quote.end, other.end) - max(quote.start, other.start)
         if 2 * common > min(quote.end - quote.start, other.end - other.start):
             return True
-    return _alike(_stems(quote.text), _stems(other.text))
+    return _alike(quote.hit, quote.text, other.hit, other.text)
 
 
 def _is_original(hit: Hit, copy: Hit) -> bool:
@@ -201,19 +207,29 @@ def _is_original(hit: Hit, copy: Hit) -> bool:
 
 def _distinct(hits: Sequence[Hit], k: int) -> list[Hit]:
     """The first ``k`` hits that are not near-copies of a better one; an original stands in for its copy."""
-    kept: list[tuple[Hit, frozenset[str]]] = []
+    kept: list[Hit] = []
     for hit in hits:
-        words = _stems(hit.chunk.text)
-        twin = next((i for i, (_, other) in enumerate(kept) if _alike(words, other)), None)
+        twin = next((i for i, other in enumerate(kept) if _alike(hit, hit.chunk.text, other, other.chunk.text)), None)
         if twin is None:
-            kept.append((hit, words))
-        elif _is_original(hit, kept[twin][0]):
-            kept[twin] = (replace(hit, score=kept[twin][0].score), words)
-    return [hit for hit, _ in kept[:k]]
+            kept.append(hit)
+        elif _is_original(hit, kept[twin]):
+            kept[twin] = replace(hit, score=kept[twin].score)
+    return kept[:k]
 
 
-def _alike(words: frozenset[str], other: frozenset[str]) -> bool:
-    return len(words & other) >= _SAME * max(1, min(len(words), len(other)))
+def _alike(hit: Hit, text: str, other: Hit, other_text: str) -> bool:
+    """Whether one house says nearly the same words twice; what negates, or states another figure, is not the same."""
+    if hit.chunk.voice.house != other.chunk.voice.house:
+        return False
+    words, other_words = _stems(text), _stems(other_text)
+    if len(words & other_words) < _SAME * len(words | other_words):
+        return False
+    stated, other_stated = ({figure.canonical for figure in figures(one)} for one in (text, other_text))
+    return _negates(text) == _negates(other_text) and (stated <= other_stated or other_stated <= stated)
+
+
+def _negates(text: str) -> bool:
+    return any(token.replace("’", "'").lower() in _NEGATIONS for token in _TOKEN.findall(text))
 
 
 def _rarity(texts: Sequence[str]) -> dict[str, float]:

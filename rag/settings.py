@@ -53,6 +53,8 @@ class Settings:
         folder = Path.cwd() if folder is None else folder
         named = {**_from_pyproject(folder), **_from_environment(os.environ)}
         named |= {name: value for name, value in overrides.items() if value is not None}
+        # An unset shell variable is no wish for the current folder.
+        named = {name: value for name, value in named.items() if value != ""}
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(named) - known):
             raise SettingsError(f"Unknown setting: {', '.join(unknown)}.", remedy=f"Known: {', '.join(sorted(known))}.")
@@ -78,8 +80,15 @@ class Settings:
                 f"chunk_words is {self.chunk_words}.",
                 remedy="Use 20 to 150: the default embedding model reads no further than 256 tokens.",
             )
-        if self.context_tokens < 1024:
-            raise SettingsError("context_tokens must be at least 1024.")
+        if self.threads < 0:
+            raise SettingsError("threads must not be negative.")
+        if not 1024 <= self.context_tokens <= 131_072:
+            raise SettingsError(f"context_tokens is {self.context_tokens}.", remedy="Use 1,024 to 131,072.")
+        if self.answer_tokens + self.thinking_tokens > self.context_tokens // 2:
+            raise SettingsError(
+                "Thought and answer would fill more than half of the context.",
+                remedy="Raise context_tokens, or lower answer_tokens or think.",
+            )
 
 
 _KINDS: Mapping[str, type] = {
@@ -95,7 +104,9 @@ def _typed(name: str, value: object) -> Any:  # noqa: ANN401 - a path, a string 
     if kind is int and isinstance(value, bool):
         raise SettingsError(f"{name} must be a number, not {value!r}.")
     try:
-        return kind(value)
+        return kind(value).expanduser() if kind is Path else kind(value)
+    except RuntimeError as error:
+        raise SettingsError(f"{name}: {value} names a home folder that is not there.") from error
     except (TypeError, ValueError) as error:
         raise SettingsError(f"{name} must be a {kind.__name__}, not {value!r}.") from error
 
@@ -108,13 +119,20 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def _from_pyproject(folder: Path) -> dict[str, Any]:
     path = folder / "pyproject.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("rag", {})
+        tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+        table = tools.get("rag", {}) if isinstance(tools, dict) else tools
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}", remedy="Mend the file or leave the folder.") from error
     if not isinstance(table, dict):
         raise SettingsError(f"[tool.rag] in {path} is not a table.")
+    if str(table.get("model", "")).startswith(("http:", "https:")):
+        # Whoever wrote the folder's files would choose where the user's mail is sent.
+        raise SettingsError(
+            f"{path} names a server as the model.",
+            remedy="Name a server with --model or RAG_MODEL; a folder's own file may not.",
+        )
     return {
         name: folder / value if name in ("corpus", "index") and isinstance(value, str) else value
         for name, value in table.items()
@@ -134,8 +152,8 @@ def _places(folder: Path, corpus: Path | None, index: Path | None) -> tuple[Path
         here = folder / "corpus"
         corpus, beside = (here, folder / "index") if here.is_dir() else (data / "corpus", data / "index")
     else:
-        corpus = folder / corpus.expanduser()
+        corpus = folder / corpus
         same = corpus.resolve() == (folder / "corpus").resolve()
         digest = hashlib.sha256(str(corpus.resolve()).encode()).hexdigest()[:8]
         beside = folder / "index" if same else data / "indexes" / f"{corpus.resolve().name}-{digest}"
-    return corpus, (folder / index.expanduser()) if index is not None else beside
+    return corpus, (folder / index) if index is not None else beside

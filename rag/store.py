@@ -10,6 +10,7 @@ nothing, and Chroma is only ever a copy (`rag.vectors`). It does not know what a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -26,7 +27,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from rag.embedding import Vectors
-from rag.errors import IndexBusy, IndexDamaged, IndexMissing, IndexStale
+from rag.errors import IndexBusy, IndexDamaged, IndexLocked, IndexMissing, IndexStale
 from rag.records import Chunk, Document, Failure, SourceFile, Voice
 
 FILE = "catalogue.sqlite"
@@ -128,7 +129,7 @@ class Catalogue:
         Raises IndexMissing, IndexDamaged, and IndexStale when ``fingerprint`` is given and is not the index's.
         """
         path = folder / FILE
-        if not path.exists():
+        if not path.is_file() or not path.stat().st_size:
             raise IndexMissing(f"There is no index in {folder}.", remedy="Build it: rag index")
         catalogue = cls(folder, _connect(path))
         try:
@@ -146,24 +147,26 @@ class Catalogue:
 
     @classmethod
     def create(cls, folder: Path, *, fingerprint: str) -> Catalogue:
-        """Make an empty index in ``folder``, in place of any that is there."""
+        """Make an empty index in ``folder``, in place of any that is there; only the owner may."""
+        fresh = folder / f"{FILE}.new"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in (FILE, f"{FILE}-wal", f"{FILE}-shm"):
+            make_folder(folder)
+            for name in (fresh.name, f"{FILE}-wal", f"{FILE}-shm"):
                 (folder / name).unlink(missing_ok=True)
             # The index holds the mail's own words: nobody else on the machine may read it.
-            os.close(os.open(folder / FILE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            with _translated(folder), contextlib.closing(sqlite3.connect(fresh)) as connection:
+                connection.executescript(_SCHEMA)
+                facts = {"fingerprint": fingerprint, "generation": "0", "identity": uuid.uuid4().hex}
+                with connection:
+                    connection.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+            # Only whole catalogues bear the name: another process may look at any moment.
+            fresh.replace(folder / FILE)
         except OSError as error:
-            raise IndexDamaged(
-                f"No index can be made in {folder}: {error}", remedy="Choose another folder with --index."
+            raise IndexLocked(
+                f"No index can be made in {folder}: {error.strerror}.", remedy="Choose another folder with --index."
             ) from error
-        catalogue = cls(folder, _connect(folder / FILE))
-        with catalogue._write() as connection:
-            for statement in _statements(_SCHEMA):
-                connection.execute(statement)
-            facts = {"fingerprint": fingerprint, "generation": "0", "identity": uuid.uuid4().hex}
-            connection.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
-        return catalogue
+        return cls(folder, _connect(folder / FILE))
 
     def close(self) -> None:
         """Close the file."""
@@ -237,12 +240,15 @@ class Catalogue:
             rows = [(source.mtime_ns, source.path) for source in sources]
             connection.executemany("UPDATE files SET mtime_ns = ? WHERE path = ?", rows)
 
-    def remove(self, paths: Iterable[str]) -> None:
+    def remove(self, paths: Collection[str]) -> None:
         """Forget files, and every document, chunk, word and vector that no file holds any more.
 
         Until then the documents of a file that was replaced, or whose reading was cut short, are kept but
         never loaded: an interrupted run finds them again and embeds nothing twice.
         """
+        orphans = "SELECT EXISTS (SELECT 1 FROM documents WHERE id NOT IN (SELECT document_id FROM file_documents))"
+        if not paths and not next(self._read(orphans))[0]:
+            return
         with self._write() as connection:
             connection.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in paths])
             connection.execute("DELETE FROM documents WHERE id NOT IN (SELECT document_id FROM file_documents)")
@@ -346,10 +352,10 @@ class Catalogue:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
@@ -359,13 +365,24 @@ class Catalogue:
             connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder of an index, for its owner's eyes only."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
+    """Open the file; where nothing can be written (a read-only disk) it is taken to be unchanging."""
+    writable = os.access(path.parent, os.W_OK)
+    address = f"{path.resolve().as_uri()}{'' if writable else '?mode=ro&immutable=1'}"
     with _translated(path.parent):
-        connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(address, uri=True, timeout=10, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            if writable:
+                connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")
         except BaseException:
             connection.close()
             raise
@@ -381,16 +398,6 @@ def _translated(folder: Path) -> Iterator[None]:
             f"The catalogue {folder / FILE} cannot be used: {error}.",
             remedy="Check that the disk has room and the folder may be written; else build anew: rag index --rebuild",
         ) from error
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script; `executescript` would commit the transaction that it runs in."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 def _insert_document(connection: sqlite3.Connection, document: Document, entries: Sequence[Entry]) -> None:
@@ -426,20 +433,23 @@ def ownership(folder: Path) -> Iterator[None]:
     The kernel lets go of the lock when its holder dies, however it dies. Raises IndexBusy at once when
     another process holds it: two processes on one Chroma folder corrupt it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     holder = folder / "owner.pid"
     lock = FileLock(folder / "owner.lock", timeout=0)
     try:
+        make_folder(folder)
         lock.acquire()
     except Timeout as error:
-        pid = holder.read_text(encoding="utf-8").strip() if holder.exists() else "unknown"
+        try:
+            pid = holder.read_text(encoding="utf-8").strip()
+        except OSError:
+            pid = "unknown"
         raise IndexBusy(
             f"Another process (pid {pid}) owns the index in {folder}.",
             remedy="Wait for it, or stop it: the app and `rag index` take turns.",
         ) from error
     except OSError as error:
-        raise IndexDamaged(
-            f"The folder {folder} cannot be written: {error}", remedy="Choose another with --index."
+        raise IndexLocked(
+            f"The folder {folder} cannot be written: {error.strerror}.", remedy="Choose another with --index."
         ) from error
     try:
         holder.write_text(f"{os.getpid()}\n", encoding="utf-8")

@@ -84,7 +84,9 @@ class ChromaVectors:
         self._name = f"chunks-{catalogue.identity}"
         if self._folder.exists() and (damage := probe(self._folder, self._name)):
             _log.warning("The Chroma folder is rebuilt from the catalogue: %s", damage)
-            shutil.rmtree(self._folder)
+            discard(catalogue.folder)
+        # Embeddings can be turned back into the text that they were made from.
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         self._client = _client(self._folder)
         self._collection = self._client.get_or_create_collection(
             self._name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
@@ -124,13 +126,18 @@ class ChromaVectors:
 
 
 def discard(folder: Path) -> None:
-    """Delete the Chroma folder of an index that is being replaced."""
-    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+    """Delete the Chroma folder of an index, whatever lies in its place."""
+    path = folder / FOLDER
+    if path.is_file() or path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
 
 
 def probe(folder: Path, name: str) -> str:
     """What is wrong with a Chroma folder, found out in a child process; empty if nothing is."""
-    command = [sys.executable, "-m", "rag.vectors", str(folder), name]
+    # -P: a json.py in the folder one stands in is nobody's business here.
+    command = [sys.executable, "-P", "-m", "rag.vectors", str(folder), name]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False)
     except subprocess.TimeoutExpired:

@@ -121,9 +121,6 @@ def test_closing_closes_the_model(settings: Settings) -> None:
 
 INDEXER = """
 import sys
-import subprocess
-import sys
-import time
 from pathlib import Path
 from rag import Assistant, Settings
 from tests.fakes import WordEmbedder
@@ -149,3 +146,30 @@ def test_an_index_killed_at_any_moment_heals_by_itself(tmp_path: Path) -> None:
             process.kill()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "n1111.md 1500"
+
+
+def test_an_index_that_another_process_made_meanwhile_is_kept(settings: Settings, embedder: WordEmbedder) -> None:
+    with Assistant.open(settings, embedder=embedder) as late:
+        with Assistant.open(settings, embedder=WordEmbedder()) as first:
+            first.sync()
+        late.sync()
+        assert late.search("advanced GPUs", k=1)
+    assert [text for text in embedder.embedded if "GPUs" in text and "|" in text] == []
+
+
+def test_a_corpus_that_holds_nothing_of_the_index_is_refused(desk: Assistant, corpus: Path) -> None:
+    for path in corpus.iterdir():
+        path.rename(corpus.parent / path.name)
+    (corpus / "stray.md").write_text("Something else altogether is here.")
+    report, note = desk.refresh()
+    assert report is None
+    assert "None of the 3 indexed files" in note
+    assert desk.search("advanced GPUs", k=1)
+
+
+def test_a_question_in_a_wrong_encoding_can_be_asked(desk: Assistant) -> None:
+    assert desk.search("chips \udce9", k=1)
+
+
+def test_the_last_day_of_the_calendar_is_a_day(desk: Assistant) -> None:
+    assert desk.search("chips", until="9999-12-31")

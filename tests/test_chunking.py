@@ -102,3 +102,14 @@ def test_the_header_is_searched_but_is_no_part_of_the_chunk() -> None:
     chunk = chunk_document(doc, words=10)[0]
     assert searchable(doc, chunk) == "House 0 | Title | 27 January 2025\nCosts fell."
     assert chunk.text == "Costs fell."
+
+
+@given(st.text(alphabet="ab \n.", max_size=3000))
+def test_no_chunk_is_longer_than_twelve_letters_a_word(text: str) -> None:
+    assert all(len(chunk.text) <= 10 * 12 + 10 for chunk in chunk_document(document(text + "z" * 999), words=10))
+
+
+def test_a_short_claim_is_no_crumb() -> None:
+    text = "Costs fell by half last year and will fall again.\n\nRating: Outperform.\n\nTarget $950"
+    found = chunk_document(document(text), words=12)
+    assert {"Rating: Outperform.", "Target $950"} <= {piece for chunk in found for piece in chunk.text.split("\n\n")}

@@ -53,6 +53,11 @@ def test_a_sentence_whose_figures_stand_in_its_sources_is_kept(prose: str) -> No
         ("The R1 costs $2 [1].", "R1 is not in [1]"),
         ("Goldman Sachs says $2 [1].", "Goldman Sachs is not in [1]"),
         ("Bernstein says 17% [2].", "Bernstein is not in [2]"),
+        ("It took seven months [1].", "seven is not in [1]"),
+        ("It cost five billion dollars [1].", "five billion dollars is not in [1]"),
+        ("It costs $2-billion [1].", "$2-billion is not in [1]"),
+        ("It costs $2e9 [1].", "$2e9 is not in [1]"),
+        ("It has 27 GPUs [1].", "27 is not in [1]"),
     ],
 )
 def test_a_sentence_that_its_sources_do_not_bear_out_is_withheld(prose: str, reason: str) -> None:

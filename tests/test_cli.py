@@ -129,7 +129,11 @@ def test_a_batch_answers_line_by_line_in_order(here: Path, capsys: pytest.Captur
     assert [len(found[1]["hits"]), {hit["house"] for hit in found[2]["hits"]}] == [1, {"Citi"}]
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"question": "x"}', '{"q": "x", "k": "many"}'])
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", '{"question": "x"}', '{"q": " "}', '{"q": "x", "k": "many"}', '{"q": "x", "k": -3}',
+     '{"q": "x", "k": true}', '{"q": "x", "house": 5}', '{"q": "x", "house": [5]}', '{"q": "x", "since": 5}'],
+)  # fmt: skip
 def test_a_broken_line_of_a_batch_is_named_by_its_number(
     here: Path, capsys: pytest.CaptureFixture[str], line: str
 ) -> None:
@@ -197,6 +201,21 @@ def test_a_hostile_file_name_and_subject_cannot_steer_the_terminal(
         assert not set(out + err) & set("\x1b\x9b\x07")
 
 
+def test_a_line_break_in_a_file_name_cannot_forge_a_quote(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "corpus" / "x.md\n\n[2] UBS (Ann Lee), 27 Jan 2025\n    │ We were wrong.md").write_text(
+        "Rain falls in Omaha."
+    )
+    _, out, _ = run(capsys, "rain in Omaha?", "--quotes")
+    assert not [line for line in out.splitlines() if line.startswith("[2] UBS")]
+
+
+def test_a_module_of_the_current_folder_is_not_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "json.py").write_text("raise SystemExit('run')")
+    run(capsys, "index")
+    _, _, err = run(capsys, "index")
+    assert "rebuilt" not in err
+
+
 def test_models_are_listed_with_licences_and_the_unknown_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "models")
     assert code == 0
@@ -237,9 +256,10 @@ def test_ctrl_c_stops_cleanly(here: Path) -> None:
     assert "Traceback" not in err
 
 
-def test_a_closed_pipe_is_no_traceback(here: Path) -> None:
+def test_a_closed_pipe_is_no_error_message(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "index")
     (here / "q.jsonl").write_text('{"q": "chips"}\n' * 50)
     command = f"{sys.executable} -m rag search --batch q.jsonl | head -n 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, env=dict(os.environ))
     assert json.loads(done.stdout)["query"] == "chips"
-    assert "Traceback" not in done.stderr
+    assert done.stderr == ""

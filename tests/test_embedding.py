@@ -46,6 +46,17 @@ def test_other_weights_have_another_fingerprint(copy: Path, minilm: SentenceTran
     assert SentenceTransformerEmbedder(str(copy)).fingerprint != minilm.fingerprint
 
 
+def test_another_use_of_the_same_weights_has_another_fingerprint(copy: Path) -> None:
+    before = SentenceTransformerEmbedder(str(copy)).fingerprint
+    (copy / "sentence_bert_config.json").write_text('{"max_seq_length": 16, "do_lower_case": false}')
+    assert SentenceTransformerEmbedder(str(copy)).fingerprint != before
+
+
+def test_weights_that_do_not_load_are_said_with_a_remedy(copy: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="does not load"):
+        SentenceTransformerEmbedder(str(copy)).embed(["x"])
+
+
 def test_a_model_that_brings_code_is_refused(copy: Path) -> None:
     (copy / "evil.py").write_text("raise SystemExit")
     with pytest.raises(ModelUnavailable, match=r"evil\.py"):

@@ -196,6 +196,54 @@ def test_a_large_mailbox_is_committed_in_parts_and_shown_when_whole(
     assert len(catalogue.load(catalogue.matching('"note"', 10))) == 10
 
 
+def test_a_file_name_that_is_no_text_is_a_row(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+    with open(os.fsencode(corpus) + b"/caf\xe9.md", "wb") as file:
+        file.write(b"Costs fell.")
+    report = run(corpus, catalogue, embedder)
+    assert [failure.path for failure in report.failed] == ["'caf\\udce9.md'"]
+    assert catalogue.counts()["documents"] == 3
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_files_below_a_folder_that_cannot_be_opened_stay_indexed(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    (corpus / "closed").mkdir()
+    (corpus / "closed" / "a.md").write_text("Costs fell by half.")
+    run(corpus, catalogue, embedder)
+    (corpus / "closed").chmod(0)
+    try:
+        report = run(corpus, catalogue, embedder)
+    finally:
+        (corpus / "closed").chmod(0o700)
+    assert (report.removed, [failure.path for failure in report.failed]) == ((), ["closed"])
+
+
+def test_a_file_that_cannot_be_opened_any_more_stays_indexed(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    run(corpus, catalogue, embedder)
+    (corpus / "citi.eml").rename(corpus.parent / "citi.eml")
+    (corpus / "citi.eml").symlink_to(corpus.parent / "citi.eml")
+    report = run(corpus, catalogue, embedder)
+    assert (report.removed, [failure.path for failure in report.failed]) == ((), ["citi.eml"])
+
+
+def test_what_an_interrupted_sync_left_behind_is_swept_by_the_next(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    mails = (
+        f"From a@b Mon Jan 27 08:00:00 2025\nFrom: a@b.example\nSubject: s{i}\n\nNote {i}.\n\n" for i in range(300)
+    )
+    run(corpus, catalogue, embedder)
+    (corpus / "all.mbox").write_text("".join(mails))
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, catalogue, Interrupted())
+    (corpus / "all.mbox").unlink()
+    run(corpus, catalogue, embedder)
+    assert catalogue.counts()["documents"] == 3
+
+
 def test_progress_ends_at_the_total(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
     told: list[tuple[int, int | None]] = []
     sync(corpus, catalogue, embedder, words=40, progress=lambda done, total, _: told.append((done, total)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,42 @@ def test_nothing_in_a_question_is_an_operator(retriever: Retriever, question: st
 def test_hits_meet_their_filters(retriever: Retriever) -> None:
     hits = retriever.search("GPUs", k=9, filters=Filters(houses=("Citi",)))
     assert {hit.chunk.voice.house for hit in hits} == {"Citi"}
+
+
+def test_a_filter_that_nothing_meets_finds_nothing_even_for_a_known_house(retriever: Retriever) -> None:
+    filters = Filters(since=datetime(2030, 1, 1, tzinfo=UTC))
+    assert retriever.search("what did Bernstein say about the $5M?", k=3, filters=filters) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (
+            ("Citi", "We think that hyperscalers will cut capex this year."),
+            ("UBS", "We think that hyperscalers will cut capex this year."),
+        ),
+        (
+            ("Citi", "We think that hyperscalers will cut capex this year."),
+            ("Citi", "We do not think that hyperscalers will cut capex this year."),
+        ),
+        (
+            ("Citi", "We raise our target for Nvidia to $950 today."),
+            ("Citi", "We raise our target for Nvidia to $900 today."),
+        ),
+    ],
+)
+def test_another_house_the_opposite_and_another_figure_are_no_copies(
+    tmp_path: Path, first: tuple[str, str], second: tuple[str, str]
+) -> None:
+    for name, (house, text) in (("a", first), ("b", second)):
+        (tmp_path / f"{name}.md").write_text(f"---\nhouse: {house}\ndate: 2025-01-27\n---\n{text}\n")
+    catalogue = Catalogue.create(tmp_path / "index", fingerprint="f")
+    embedder = WordEmbedder()
+    sync(tmp_path, catalogue, embedder, words=60)
+    retriever = Retriever(catalogue, ExactVectors(catalogue), embedder, candidates=20)
+    hits = retriever.search("capex or target?", k=9)
+    assert len(choose_quotes("capex or target?", hits, limit=9)) == 2
+    catalogue.close()
 
 
 def test_near_copies_collapse_into_the_best_of_them(corpus: Path, tmp_path: Path) -> None:

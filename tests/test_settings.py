@@ -54,7 +54,7 @@ def test_the_folder_s_own_corpus_keeps_its_index_when_it_is_named(tmp_path: Path
 
 @pytest.mark.parametrize(
     "line", ["chunks = 3", "quotes = 0", 'quotes = "many"', "quotes = true", 'think = "long"', "chunk_words = 999",
-             "context_tokens = 12"],
+             "context_tokens = 12", "threads = -1", "answer_tokens = 4000"],
 )  # fmt: skip
 def test_an_unknown_or_useless_value_is_refused(tmp_path: Path, line: str) -> None:
     write(tmp_path, f"[tool.rag]\n{line}\n")
@@ -62,7 +62,7 @@ def test_an_unknown_or_useless_value_is_refused(tmp_path: Path, line: str) -> No
         Settings.load(folder=tmp_path)
 
 
-@pytest.mark.parametrize("text", ["[tool.rag", "tool = 3\n[tool.rag]", "[tool]\nrag = 3"])
+@pytest.mark.parametrize("text", ["[tool.rag", "tool = 3", "tool = 3\n[tool.rag]", "[tool]\nrag = 3"])
 def test_a_broken_file_is_named(tmp_path: Path, text: str) -> None:
     write(tmp_path, text)
     with pytest.raises(SettingsError, match=r"pyproject\.toml"):
@@ -77,3 +77,19 @@ def test_no_folder_is_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("think", "tokens"), [("off", 0), ("short", 256), ("full", 1024)])
 def test_think_is_a_budget_of_tokens(tmp_path: Path, think: str, tokens: int) -> None:
     assert Settings.load(folder=tmp_path, think=think).thinking_tokens == tokens
+
+
+def test_a_folder_s_own_file_may_not_name_a_server(tmp_path: Path) -> None:
+    write(tmp_path, '[tool.rag]\nmodel = "http://192.0.2.2:8080"\n')
+    with pytest.raises(SettingsError, match="names a server"):
+        Settings.load(folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["corpus", "index"])
+def test_an_empty_path_is_no_path(tmp_path: Path, name: str) -> None:
+    assert Settings.load(folder=tmp_path, **{name: ""}) == Settings.load(folder=tmp_path)
+
+
+def test_a_home_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="nosuchuser"):
+        Settings.load(folder=tmp_path, corpus="~nosuchuser/mail")

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.errors import IndexBusy, IndexDamaged, IndexMissing, IndexStale
+from rag.errors import IndexBusy, IndexDamaged, IndexLocked, IndexMissing, IndexStale
 from rag.records import Chunk, Document, Failure, SourceFile, Voice
 from rag.store import FILE, Batch, Catalogue, Entry, Filters, KnownFile, ownership
 
-FOLDER_MODE = 0o600
+OWNER_ONLY = 0o600
 
 
 @pytest.fixture
@@ -158,15 +158,20 @@ def test_another_fingerprint_makes_the_index_stale(catalogue: Catalogue) -> None
         Catalogue.open(catalogue.folder, fingerprint="f2")
 
 
-@pytest.mark.parametrize("bytes_", [b"", b"no database at all, " * 400])
-def test_a_file_that_is_no_catalogue_is_damaged_and_no_crash(tmp_path: Path, bytes_: bytes) -> None:
-    (tmp_path / FILE).write_bytes(bytes_)
+def test_an_empty_file_is_no_index(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch()
+    with pytest.raises(IndexMissing):
+        Catalogue.open(tmp_path)
+
+
+def test_a_file_that_is_no_catalogue_is_damaged_and_no_crash(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"no database at all, " * 400)
     with pytest.raises(IndexDamaged):
         Catalogue.open(tmp_path, fingerprint="f1")
 
 
 def test_nobody_else_may_read_the_catalogue(catalogue: Catalogue) -> None:
-    assert (catalogue.folder / FILE).stat().st_mode & 0o777 == FOLDER_MODE
+    assert (catalogue.folder / FILE).stat().st_mode & 0o777 == OWNER_ONLY
 
 
 def test_a_process_killed_in_a_transaction_leaves_the_index_as_it_was(catalogue: Catalogue) -> None:
@@ -207,7 +212,7 @@ def test_the_index_of_an_owner_that_was_killed_is_free_at_once(tmp_path: Path) -
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(IndexDamaged, match="file"):
+    with pytest.raises(IndexLocked, match="file"):
         Catalogue.create(tmp_path / "file", fingerprint="f1")
 
 
@@ -216,3 +221,30 @@ def test_the_catalogue_writes_ahead_and_waits_for_the_disk(catalogue: Catalogue)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
     assert next(catalogue._read("PRAGMA synchronous")) == (2,)
+
+
+def test_an_index_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    script = (
+        "import os, sys, sqlite3; from pathlib import Path; from rag import store\n"
+        "store._SCHEMA = 'CREATE TABLE facts (name, value);'\n"
+        "sys.addaudithook(lambda event, _: os.kill(os.getpid(), 9) if event == 'os.rename' else None)\n"
+        "store.Catalogue.create(Path(sys.argv[1]), fingerprint='f')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert done.returncode == -9
+    with pytest.raises(IndexMissing):
+        Catalogue.open(tmp_path)
+
+
+def test_forgotten_documents_are_swept_even_if_no_file_goes(catalogue: Catalogue) -> None:
+    doc, entries = document("a", "Costs fell.")
+    catalogue.add(Batch([(doc, entries)], {entries[0].digest: np.ones(4, dtype=np.float32)}, []))
+    catalogue.remove([])
+    assert catalogue.counts()["documents"] == 0
+
+
+def test_sweeping_nothing_changes_no_generation(catalogue: Catalogue) -> None:
+    add(catalogue, "a.md", document("a", "Costs fell."))
+    before = catalogue.generation
+    catalogue.remove([])
+    assert catalogue.generation == before

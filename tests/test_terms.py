@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,9 +58,49 @@ def test_model_names_are_figures_of_their_own_and_not_numbers() -> None:
     assert read("DeepSeek-V3, R1, GPT-4o and H-800") == [("name", n) for n in ("v3", "r1", "gpt4o", "h800")]
 
 
-def test_number_words_count_only_where_they_are_asked_for() -> None:
-    assert read("two months") == []
-    assert [figure.value for figure in figures("two months", words=True)] == ["2"]
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("seven months", [("", "7")]),
+        ("five billion dollars", [("usd", "5000000000")]),
+        ("twenty-five per cent", [("%", "25")]),
+        ("three to five billion dollars", [("usd", "3000000000"), ("usd", "5000000000")]),
+        ("no one of them", []),
+    ],
+)
+def test_numbers_in_words_are_read_like_digits(text: str, expected: list[tuple[str, str]]) -> None:
+    assert read(text) == expected
+
+
+@pytest.mark.parametrize("text", ["$2-billion", "$2 bil", "$2bio", "$2 billion"])
+def test_a_scale_is_never_lost(text: str) -> None:
+    assert read(text) == [("usd", "2000000000")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("$2e9", "$2e9"), ("2028E", "2028e"), ("10s", "10s"), ("$5M-billion", "$5mbillion")]
+)
+def test_what_cannot_be_read_is_compared_as_written(text: str, expected: str) -> None:
+    assert read(text) == [("name", expected)]
+
+
+@pytest.mark.parametrize("text", ["27 January 2025", "January 27, 2025", "27 Jan 2025", "2025-01-27", "27th Jan. 2025"])
+def test_a_date_is_no_count(text: str) -> None:
+    assert read(text) == [("date", "2025-01-27")]
+
+
+@pytest.mark.parametrize(
+    ("claimed", "same"), [("27 January", True), ("2025", True), ("27", False), ("28 January", False)]
+)
+def test_a_day_may_be_told_without_its_year_and_a_year_without_its_day(claimed: str, same: bool) -> None:
+    assert same_figure(figures(claimed)[0], figures("27 January 2025")[0]) is same
+
+
+@pytest.mark.parametrize("text", ["R1,5," * 8000, "5 " * 20_000, "1" * 1_000_000, "1," * 50_000, "twenty " * 20_000])
+def test_a_hostile_text_is_read_in_linear_time(text: str) -> None:
+    started = time.process_time()
+    figures(text)
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -80,7 +122,7 @@ def test_the_canonical_term_is_one_word_of_letters_and_digits() -> None:
 
 @given(st.text())
 def test_figures_lie_inside_the_text_in_order(text: str) -> None:
-    found = figures(text, words=True)
+    found = figures(text)
     assert found == sorted(found, key=lambda figure: figure.start)
     assert all(0 <= figure.start < figure.end <= len(text) for figure in found)
 
