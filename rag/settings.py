@@ -104,7 +104,8 @@ def _typed(name: str, value: object) -> Any:  # noqa: ANN401 - a path, a string 
     if kind is int and isinstance(value, bool):
         raise SettingsError(f"{name} must be a number, not {value!r}.")
     try:
-        return kind(value).expanduser() if kind is Path else kind(value)
+        typed = kind(value)
+        return typed.expanduser() if isinstance(typed, Path) else typed
     except RuntimeError as error:
         raise SettingsError(f"{name}: {value} names a home folder that is not there.") from error
     except (TypeError, ValueError) as error:

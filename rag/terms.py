@@ -122,8 +122,7 @@ def _is_range(lower: re.Match[str], upper: re.Match[str]) -> bool:
 def _figure(match: re.Match[str], lower: re.Match[str] | None, upper: re.Match[str] | None) -> Figure:
     """Read one figure; in a range the upper end lends scale and unit, either end its currency: "$60-65B"."""
     if match["number"] is None:
-        unit, value = _label(match)
-        return Figure(match.start(), match.end(), unit, value)
+        return Figure(match.start(), match.end(), *_label(match))
     scale = match["scale"] or (upper and upper["scale"])
     unit = match["unit"] or (upper and upper["unit"])
     currency = match["before"] or match["after"]
