@@ -12,16 +12,17 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 from rag import present
+from rag.arguments import parse
 from rag.errors import IndexBusy, IndexMissing, RagError, SettingsError
-from rag.guard import HOST, PORT, audience
-from rag.settings import THINKING_TOKENS, Settings
+from rag.guard import audience
+from rag.settings import Settings
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -35,9 +36,9 @@ ANSWERED, FAILED, MISUSED, REFUSED, STOPPED = 0, 1, 2, 3, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = _parse(list(sys.argv[1:] if argv is None else argv))
+    arguments = parse(sys.argv[1:] if argv is None else argv)
     try:
-        code: int = arguments.run(arguments)
+        code = RUN[arguments.command](arguments)
         sys.stdout.flush()
         return code
     except SettingsError as error:
@@ -193,6 +194,19 @@ def serve(arguments: argparse.Namespace) -> int:
         desk.preload()
         chat(desk, host=arguments.host, port=arguments.port)
     return ANSWERED
+
+
+RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "ask": ask,
+    "search": search,
+    "index": index,
+    "status": status,
+    "models list": list_models,
+    "models pull": pull_model,
+    "models verify": verify_models,
+    "models remove": remove_model,
+    "serve": serve,
+}
 
 
 class Bar:
@@ -357,115 +371,3 @@ def _say_error(error: RagError) -> None:
 def _settings(arguments: argparse.Namespace) -> Settings:
     names = ("corpus", "index", "model", "embedding_model", "think")
     return Settings.load(**{name: getattr(arguments, name, None) for name in names})
-
-
-def _parse(argv: list[str]) -> argparse.Namespace:
-    """Parse; what does not begin with a command is a question."""
-    parser = _parser()
-    if argv and argv[0] not in {*COMMANDS, "-h", "--help", "--version"}:
-        argv = ["ask", *argv]
-    arguments = parser.parse_args(argv)
-    if not hasattr(arguments, "run"):
-        parser.print_help(sys.stderr)
-        parser.exit(MISUSED)
-    return arguments
-
-
-def _parser() -> argparse.ArgumentParser:
-    from rag import __version__
-
-    parser = argparse.ArgumentParser(
-        prog="rag",
-        description="Ask your sell-side inbox, privately, on your own CPU.",
-        epilog='Begin with a question: rag "what did Bernstein say about the \\$5M?"',
-    )
-    parser.add_argument("--version", action="version", version=f"rag {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name, (add, text) in COMMANDS.items():
-        add(commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}."))
-    return parser
-
-
-def _add_places(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--corpus", metavar="DIR", help="folder with mail and notes")
-    parser.add_argument("--index", metavar="DIR", help="folder of the index")
-    parser.add_argument("--embedding-model", metavar="NAME", help="a sentence-transformers model, by name or folder")
-
-
-def _add_filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--house", action="append", metavar="H", help="only this house; may be repeated")
-    parser.add_argument("--since", metavar="DATE", help="only notes of this day or later (2025-01-27)")
-    parser.add_argument("--until", metavar="DATE", help="only notes of this day or earlier")
-    parser.add_argument("-k", type=_positive, metavar="N", help="how many quotes or hits")
-
-
-def _add_ask(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("question", help="the question, in quotes; mind the shell's $")
-    parser.add_argument("--quotes", dest="quotes_only", action="store_true", help="quotes only, no model")
-    parser.add_argument("--model", metavar="NAME|PATH|URL", help="a catalogue name, a GGUF file or a server")
-    parser.add_argument("--think", choices=list(THINKING_TOKENS), help="how long R1 may think first")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    _add_filters(parser)
-    _add_places(parser)
-    parser.set_defaults(run=ask)
-
-
-def _add_search(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("question", nargs="?", help="what to look for")
-    parser.add_argument("--batch", metavar="FILE", help='a question a line, {"q": "…"}; - reads stdin')
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    _add_filters(parser)
-    _add_places(parser)
-    parser.set_defaults(run=search)
-
-
-def _add_index(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rebuild", action="store_true", help="begin anew, with today's settings")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    _add_places(parser)
-    parser.set_defaults(run=index)
-
-
-def _add_status(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    _add_places(parser)
-    parser.set_defaults(run=status)
-
-
-def _add_models(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=list_models)
-    actions = parser.add_subparsers(metavar="ACTION")
-    actions.add_parser("list", help="what there is, and what is here").set_defaults(run=list_models)
-    pull = actions.add_parser("pull", help="fetch a model; goes on where it broke off")
-    pull.set_defaults(run=pull_model)
-    actions.add_parser("verify", help="hash what is here").set_defaults(run=verify_models)
-    remove = actions.add_parser("remove", help="delete a model file")
-    remove.set_defaults(run=remove_model)
-    for action in (pull, remove):
-        action.add_argument("name", metavar="NAME", help="a name of the catalogue")
-
-
-def _add_serve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", default=HOST, help="address to listen on (default: this machine only)")
-    parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on (default: {PORT})")
-    parser.add_argument("--model", metavar="NAME|PATH|URL", help="a catalogue name, a GGUF file or a server")
-    parser.add_argument("--think", choices=list(THINKING_TOKENS), help="how long R1 may think first")
-    _add_places(parser)
-    parser.set_defaults(run=serve)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 100:
-        raise argparse.ArgumentTypeError("must be from 1 to 100")
-    return number
-
-
-COMMANDS = {
-    "ask": (_add_ask, "answer a question with checked citations (the default)"),
-    "search": (_add_search, "list the passages that match best"),
-    "index": (_add_index, "make the index equal the corpus"),
-    "status": (_add_status, "say which corpus, index and model are in use"),
-    "models": (_add_models, "list, pull, verify and remove model files"),
-    "serve": (_add_serve, "chat in the browser"),
-}

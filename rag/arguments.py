@@ -1,0 +1,126 @@
+"""The command line of ``rag``: its commands, their options and their help.
+
+In: words. Out: a namespace whose ``command`` says what to run (``models pull`` and the like in two words). It runs
+nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rag.guard import HOST, PORT
+from rag.settings import THINKING_TOKENS
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line; what does not begin with a command is a question. Exits with 2 on wrong usage."""
+    parser = _parser()
+    if argv and argv[0] not in {*COMMANDS, "-h", "--help", "--version"}:
+        argv = ["ask", *argv]
+    arguments = parser.parse_args(argv)
+    if not hasattr(arguments, "command"):
+        parser.print_help(sys.stderr)
+        parser.exit(2)
+    return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    from rag import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="rag",
+        description="Ask your sell-side inbox, privately, on your own CPU.",
+        epilog='Begin with a question: rag "what did Bernstein say about the \\$5M?"',
+    )
+    parser.add_argument("--version", action="version", version=f"rag {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, (add, text) in COMMANDS.items():
+        add(commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}."))
+    return parser
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--corpus", metavar="DIR", help="folder with mail and notes")
+    parser.add_argument("--index", metavar="DIR", help="folder of the index")
+    parser.add_argument("--embedding-model", metavar="NAME", help="a sentence-transformers model, by name or folder")
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--house", action="append", metavar="H", help="only this house; may be repeated")
+    parser.add_argument("--since", metavar="DATE", help="only notes of this day or later (2025-01-27)")
+    parser.add_argument("--until", metavar="DATE", help="only notes of this day or earlier")
+    parser.add_argument("-k", type=_positive, metavar="N", help="how many quotes or hits")
+
+
+def _add_ask(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("question", help="the question, in quotes; mind the shell's $")
+    parser.add_argument("--quotes", dest="quotes_only", action="store_true", help="quotes only, no model")
+    parser.add_argument("--model", metavar="NAME|PATH|URL", help="a catalogue name, a GGUF file or a server")
+    parser.add_argument("--think", choices=list(THINKING_TOKENS), help="how long R1 may think first")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _add_filters(parser)
+    _add_places(parser)
+    parser.set_defaults(command="ask")
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("question", nargs="?", help="what to look for")
+    parser.add_argument("--batch", metavar="FILE", help='a question a line, {"q": "…"}; - reads stdin')
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _add_filters(parser)
+    _add_places(parser)
+    parser.set_defaults(command="search")
+
+
+def _add_index(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rebuild", action="store_true", help="begin anew, with today's settings")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _add_places(parser)
+    parser.set_defaults(command="index")
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _add_places(parser)
+    parser.set_defaults(command="status")
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command="models list")
+    actions = parser.add_subparsers(metavar="ACTION")
+    actions.add_parser("list", help="what there is, and what is here").set_defaults(command="models list")
+    pull = actions.add_parser("pull", help="fetch a model; goes on where it broke off")
+    pull.set_defaults(command="models pull")
+    actions.add_parser("verify", help="hash what is here").set_defaults(command="models verify")
+    remove = actions.add_parser("remove", help="delete a model file")
+    remove.set_defaults(command="models remove")
+    for action in (pull, remove):
+        action.add_argument("name", metavar="NAME", help="a name of the catalogue")
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default=HOST, help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on (default: {PORT})")
+    parser.add_argument("--model", metavar="NAME|PATH|URL", help="a catalogue name, a GGUF file or a server")
+    parser.add_argument("--think", choices=list(THINKING_TOKENS), help="how long R1 may think first")
+    _add_places(parser)
+    parser.set_defaults(command="serve")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 100:
+        raise argparse.ArgumentTypeError("must be from 1 to 100")
+    return number
+
+
+COMMANDS = {
+    "ask": (_add_ask, "answer a question with checked citations (the default)"),
+    "search": (_add_search, "list the passages that match best"),
+    "index": (_add_index, "make the index equal the corpus"),
+    "status": (_add_status, "say which corpus, index and model are in use"),
+    "models": (_add_models, "list, pull, verify and remove model files"),
+    "serve": (_add_serve, "chat in the browser"),
+}
