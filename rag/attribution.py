@@ -26,7 +26,6 @@ _HOME = re.compile(
     r"(?:produced|issued|prepared|published)\s+by\s+)$",
     re.IGNORECASE,
 )
-_NAME_BLOCK_WORDS = 60
 
 # Further down, "we at Citi" may be said by a house that the note quotes.
 _WE_AT = re.compile(r"\bwe\s+at\s+$", re.IGNORECASE)
@@ -35,7 +34,7 @@ _WE_AT = re.compile(r"\bwe\s+at\s+$", re.IGNORECASE)
 def attribute(document: Document) -> Document:
     """Fill in the house and the author where they can be known, and the voices, which cover the text exactly."""
     text, mail = document.text, document.kind == "email"
-    split = parts(text) if mail else [Part(0, len(text), 0, False, None, None, len(text))]
+    split = parts(text) if mail else [Part(0, len(text), 0, False, None, None, len(text), (0, 0))]
     author = person_name(document.author)
     house = _house(document, split)
     voices: list[Voice] = []
@@ -52,14 +51,8 @@ def attribute(document: Document) -> Document:
             else:
                 spoken = replace(writer, start=turn.start)
             voices.append(spoken)
-        voices.append(replace(writer, start=part.signature, prose=not _is_name_block(text, part)))
+        voices.append(replace(writer, start=part.signature, prose=False))
     return replace(document, house=house, author=author, voices=_joined(voices, len(text)))
-
-
-def _is_name_block(text: str, part: Part) -> bool:
-    """A signature behind its usual mark ("-- "), or a short one: behind a "Thanks," there may be a whole mail."""
-    block = text[part.signature : part.end]
-    return block.lstrip("> ").startswith("--") or len(block.split()) <= _NAME_BLOCK_WORDS
 
 
 def _writer(part: Part, author: Voice, address: str) -> Voice:
@@ -82,7 +75,7 @@ def _house(document: Document, split: list[Part]) -> str | None:
     if house := house_of_domain(document.meta.get("domain", "")):
         return house
     for part in split:
-        if not part.quoted and (house := _signed(document.text[part.signature : part.end])):
+        if not part.quoted and (house := _signed(document.text[slice(*part.signed)])):
             return house
     return None if document.kind == "email" else _home(document.text)
 

@@ -1,7 +1,7 @@
 """The cues by which running prose hands the microphone to somebody: a grammar over one sentence.
 
 In: a sentence and the people already introduced. Out: a `Cue`, or None. It does not know what was said before
-or after the sentence; `rag.attribution` keeps that state.
+or after the sentence; `rag.turns` keeps that state.
 
 Houses and known people are masked by private-use characters of the same length before the patterns run, so
 that "Bank of America", "Citi" and a surname are each one symbol, and every offset stays true.
@@ -10,7 +10,7 @@ that "Bank of America", "Citi" and a surname are each one symbol, and every offs
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,6 +50,9 @@ class _Mention:
     speaker: Speaker
 
 
+_WORD = re.compile(r"\w+")
+# Jean-Pierre O'Neil-Smith de la Cruz has eight.
+_NAME_WORDS = 8
 _H = "\ue000\ue001*"
 _CAPITAL = r"[A-ZÀ-ÖØ-Þ](?:\.|[\w-]*(?:['’][A-ZÀ-Þ]\w+)?)"
 _NO_NAME = (
@@ -223,17 +226,28 @@ def _credit(sentence: str) -> Cue | None:
 
 def _mentions(sentence: str, known: Mapping[str, Speaker]) -> list[_Mention]:
     found = [_Mention(a, b, Speaker(house)) for a, b, house in houses_named(sentence)]
-    found = [_Mention(m.start, m.end, Speaker(m.speaker.house, _person(sentence, m, found, known))) for m in found]
-    if known:
-        names = "|".join(sorted(map(re.escape, known), key=len, reverse=True))
-        for match in re.finditer(rf"(?<!\w)(?:{names})(?!\w)", sentence):
-            if not any(m.start < match.end() and match.start() < m.end for m in found):
-                found.append(_Mention(match.start(), match.end(), known[match[0]]))
+    masked = _masked(sentence, found, [])
+    found = [_Mention(m.start, m.end, Speaker(m.speaker.house, _person(sentence, masked, m, known))) for m in found]
+    people = _people(sentence, known) if known else ()
+    found += [p for p in people if not any(m.start < p.end and p.start < m.end for m in found)]
     return sorted(found, key=lambda m: m.start)
 
 
-def _person(sentence: str, mention: _Mention, mentions: list[_Mention], known: Mapping[str, Speaker]) -> str | None:
-    masked = _masked(sentence, mentions, [])
+def _people(text: str, known: Mapping[str, Speaker]) -> Iterator[_Mention]:
+    """The known people that a text names: looked up word by word, since a note may introduce thousands."""
+    words = [word.span() for word in _WORD.finditer(text)]
+    edge = 0
+    for index, (start, _) in enumerate(words):
+        if start < edge or not text[start].isupper():
+            continue
+        for _, end in reversed(words[index : index + _NAME_WORDS]):
+            if speaker := known.get(text[start:end]):
+                yield _Mention(start, end, speaker)
+                edge = end
+                break
+
+
+def _person(sentence: str, masked: str, mention: _Mention, known: Mapping[str, Speaker]) -> str | None:
     house = mention.speaker.house
     after = _PERSON_AFTER.match(masked, mention.end)
     there = _PERSON_THERE.match(masked, mention.end)
@@ -244,11 +258,8 @@ def _person(sentence: str, mention: _Mention, mentions: list[_Mention], known: M
         return after[1]
     if before:
         return before[1]
-    near = sentence[max(0, mention.start - 60) : mention.end + 40]
-    return next(
-        (s.person for name, s in known.items() if s.house == house and re.search(rf"\b{re.escape(name)}\b", near)),
-        None,
-    )
+    near = sentence[max(0, mention.start - 60) : mention.end + 40] if known else ""
+    return next((p.speaker.person for p in _people(near, known) if p.speaker.house == house), None)
 
 
 def _masked(sentence: str, mentions: list[_Mention], quoted: list[tuple[int, int]]) -> str:

@@ -38,10 +38,28 @@ _VERB = re.compile(r"\b(?:wrote|schrieb|a\sécrit|escribió|ha\sscritto|schreef|
 # What is left of the date once its digits are gone.
 _CLOCK = re.compile(r"^(?:[\s,;:|)(–-]|(?:AM|PM|am|pm|a\.m\.|p\.m\.|Uhr|at|um|à|h|UTC|GMT|CET|EST|EDT|BST|PST)\b)+")
 _SIGNATURE = re.compile(r"--\s*$")
+# Name, title, firm, street, city, telephone, mail, web: what is longer is no name block.
+_NAME_LINES = 8
+_NAME_LINE = 80
+_LINE_LIMIT = 300
 _SIGN_OFF = re.compile(
     r"(?:(?:(?:kind|best|warm|many)\s+)?(?:regards|wishes|thanks)|best|cheers|thanks|thank you|sincerely|"
     r"(?:mit\s+)?(?:freundlichen|besten|viele)\s+grüßen?|cordialement|bien à vous|saludos(?: cordiales)?)[,.!]?$",
     re.IGNORECASE,
+)
+
+_GREETING = re.compile(
+    r"(?:hi|hello|hey|dear|good\s+(?:morning|afternoon|evening|day)|morning|afternoon|evening|all|team|folks|"
+    r"hallo|guten\s+(?:tag|morgen)|liebe[rs]?|sehr\s+geehrte[rs]?|bonjour|hola|buenos\s+d[ií]as)\b[^.!?:]{0,40}[.!:]?$",
+    re.IGNORECASE,
+)
+_ABBREVIATED = re.compile(
+    r"(?:\b(?:Inc|Corp|Co|Ltd|Bros|Jr|Sr|Str|Ave|St|Dr|Mr|Mrs|Ms|Prof|[Tt]el|[Mm]ob|[Ff]ax|No|[A-Z]))\."
+)
+# The end of a sentence, money or a share of something, or words that no name, title or address has.
+_SAYS = re.compile(
+    r"[.!?…][\"”’)*_]*(?:\s|$)|[$€£¥%]|^[a-zß-ÿ]+(?:\s[a-zß-ÿ]+){2}|(?:\b[a-zß-ÿ]+,?\s){5}[a-zß-ÿ]+\b|"
+    r"\b(?:to|is|are|was|were|will|would|has|have|had|[Ww]e|[Oo]ur|[Yy]our?|that|[Tt]his|but|not|than|[Pp]lease)\b"
 )
 
 
@@ -50,7 +68,8 @@ class Part:
     """``text[start:end]`` was written by ``person`` (``address``), or by the mail's author where not ``quoted``.
 
     From ``signature`` on (``end`` if there is none) it is a name block, not prose; a part that is only
-    ``announcing`` holds the lines that say who wrote the next one.
+    ``announcing`` holds the lines that say who wrote the next one. ``signed`` is where its last name block
+    stands, even if prose follows (a disclaimer, a postscript); it is empty if there is none.
     """
 
     start: int
@@ -60,6 +79,7 @@ class Part:
     person: str | None
     address: str | None
     signature: int
+    signed: tuple[int, int]
     announcing: bool = False
 
 
@@ -120,7 +140,8 @@ def _owners(lines: list[_Line]) -> list[_Owner]:
         owners.extend([replace(named[level], announcing=True)] * length or [named[level]])
         index += max(length, 1)
         if owner:
-            below = next((after.depth for after in lines[index:] if after.content), line.depth)
+            rest = (lines[at] for at in range(index, len(lines)))
+            below = next((after.depth for after in rest if after.content), line.depth)
             target = line.depth + 1 if below > line.depth else line.depth
             named = {depth: known for depth, known in named.items() if depth < target} | {target: owner}
     return owners
@@ -165,6 +186,7 @@ def _writer(line: str) -> _Owner:
 
 
 def _sender(value: str) -> _Owner:
+    value = value[:_LINE_LIMIT]
     found = _ADDRESS.search(value)
     name = person_name(_ADDRESS.sub(" ", value).strip()) or person_name(parseaddr(value)[0])
     return _Owner(True, name, found[1].lower() if found else None)
@@ -183,13 +205,54 @@ def _runs(lines: list[_Line], owners: list[_Owner]) -> Iterator[tuple[int, int]]
 
 def _part(lines: list[_Line], owner: _Owner) -> Part:
     depth = min((line.depth for line in lines if line.content), default=0)
-    signature = next((line.start for line in lines if line.depth == depth and _ends_prose(line)), lines[-1].end)
-    if owner.announcing:
-        signature = lines[-1].end
-    return Part(
-        lines[0].start, lines[-1].end, depth, owner.quoted, owner.person, owner.address, signature, owner.announcing
-    )
+    start, end = lines[0].start, lines[-1].end
+    signed = (end, end) if owner.announcing else _name_block(lines, depth)
+    signature = signed[0] if signed[1] == end else end
+    return Part(start, end, depth, owner.quoted, owner.person, owner.address, signature, signed, owner.announcing)
 
 
-def _ends_prose(line: _Line) -> bool:
+def _name_block(lines: list[_Line], depth: int) -> tuple[int, int]:
+    """The last sign-off with the names under it.
+
+    People write "Thanks!" or "Best" above a whole mail, and ``--`` between two items of a list: a sign-off has
+    prose before it and names behind it, and a ``--`` is the only one.
+    """
+    end = lines[-1].end
+    spoken = next((index for index, line in enumerate(lines) if _is_prose(line)), len(lines))
+    rules = sum(line.depth == depth and bool(_SIGNATURE.fullmatch(line.content)) for line in lines)
+    found = (end, end)
+    for mark in range(len(lines) - 1, spoken, -1):
+        line = lines[mark]
+        if line.depth != depth or not _signs_off(line) or (rules > 1 and _SIGNATURE.fullmatch(line.content)):
+            continue
+        behind = _names(lines, mark + 1)
+        if behind == len(lines) or found == (end, end):
+            found = (line.start, lines[behind - 1].end)
+        if behind < len(lines):
+            break
+    return found
+
+
+def _names(lines: list[_Line], first: int) -> int:
+    """The index of the first line from ``first`` on that belongs to no name block."""
+    count = 0
+    for index in range(first, len(lines)):
+        content = lines[index].content
+        count += bool(content)
+        if count > _NAME_LINES or (not _signs_off(lines[index]) and _says_something(content)):
+            return index
+    return len(lines)
+
+
+def _signs_off(line: _Line) -> bool:
     return bool(_SIGNATURE.fullmatch(line.content) or _SIGN_OFF.fullmatch(line.content))
+
+
+def _says_something(content: str) -> bool:
+    """Tell a line of prose from one of a name block."""
+    return len(content) > _NAME_LINE or bool(_SAYS.search(_ABBREVIATED.sub("", content)))
+
+
+def _is_prose(line: _Line) -> bool:
+    content = line.content
+    return bool(content) and not (content.endswith(",") or _GREETING.match(content) or _signs_off(line))

@@ -127,10 +127,13 @@ def _breaks(above: _Line, line: _Line, width: int) -> bool:
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    elisions = [match.span() for match in _ELISION.finditer(text, start, end)]
+    elisions = _ELISION.finditer(text, start, end)
+    elision = next(elisions, None)
     first = start
     for stop in _STOP.finditer(text, start, end):
-        if any(begin < stop.start() < until for begin, until in elisions):
+        while elision and elision.end() <= stop.start():
+            elision = next(elisions, None)
+        if elision and elision.start() < stop.start():
             continue
         closers = _CLOSERS.match(text, stop.end(), end)
         last = closers.end() if closers else stop.end()
@@ -168,9 +171,11 @@ def _ends(text: str, first: int, stop: re.Match[str], last: int, end: int) -> bo
 
 def _full_stop(text: str, first: int, stop: int, after: str) -> bool:
     """Tell a full stop from the point of an abbreviation, an initial or a list mark."""
-    if len(text[first:stop].lstrip()) <= 4 and _LIST_MARK.match(text[first:stop]):
+    # No mark or abbreviation is longer; a "sentence" of half a megabyte must not be read at each of its points.
+    before = text[max(first, stop - 64) : stop]
+    if len(before.lstrip()) <= 4 and _LIST_MARK.match(before):
         return False
-    token = re.split(r"[\s(\[“\"‘/–—-]", text[max(first, stop - 24) : stop])[-1]
+    token = re.split(r"[\s(\[“\"‘/–—-]", before[-24:])[-1]
     folded = token.lower()
     if (folded in _TITLES and token[:1].isupper()) or folded in _LEADERS:
         return False

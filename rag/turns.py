@@ -11,8 +11,10 @@ an aside about the speaker, a sentence about the note or the inbox, and the sent
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from rag.cues import Cue, Speaker, introduces, names_only, read_cue, speaks_on
 from rag.houses import houses
@@ -25,6 +27,10 @@ _UNWRAPPED = 100
 _LONGEST_QUOTATION = 6000
 
 _BLANK = re.compile(r"\n[ \t>]*\n")
+_LINE_END = re.compile(r"\n")
+_SPACE = re.compile(r"\s*")
+_PADDING = re.compile(r"[ \t\n*_]*")
+_PREFIX = re.compile(r"[ \t]*(?:>[ \t]?)*")
 _BULLET = re.compile(r"[\s>]*(?:[-*+•◦▪‣·●■➢►–—]|\(?\d{1,2}[.)])\s")
 _HEADING = re.compile(r"[\s>]*(?:#{1,6}\s|\*\*)")
 _QUOTE_MARK = re.compile(r"[“”\"«»]")
@@ -90,10 +96,12 @@ def quotations(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """The stretches inside double quotation marks, marks included; one may run over several paragraphs."""
     found: list[tuple[int, int]] = []
     opened: int | None = None
+    last = start
     for mark in _QUOTE_MARK.finditer(text, start, end):
         at = mark.start()
-        if opened is not None and (at - opened > _LONGEST_QUOTATION or _lapsed(text, opened, at)):
+        if opened is not None and (at - opened > _LONGEST_QUOTATION or _lapsed(text, last, at)):
             opened = None
+        last = at
         opens = mark[0] in "“«" or (mark[0] == '"' and opened is None)
         if not opens and opened is not None:
             found.append((opened, at + 1))
@@ -104,10 +112,10 @@ def quotations(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return found
 
 
-def _lapsed(text: str, opened: int, at: int) -> bool:
-    """Tell whether a paragraph ended since ``opened`` without the next going on with the quotation."""
-    breaks = [match.end() for match in _BLANK.finditer(text, opened, at)]
-    return any(not _QUOTE_MARK.match(text[edge:].lstrip(" \t>\n")[:1]) for edge in breaks)
+def _lapsed(text: str, last: int, at: int) -> bool:
+    """Tell whether a paragraph ended between two quotation marks without the next going on with the quotation."""
+    blank = _BLANK.search(text, last, at)
+    return blank is not None and bool(text[blank.end() : at].strip(" \t>\n"))
 
 
 class _Floor:
@@ -116,6 +124,10 @@ class _Floor:
     def __init__(self, text: str, start: int, end: int, depth: int, home: str | None) -> None:
         self.text, self.end, self.depth, self.home = text, end, depth, home
         self.quotations = quotations(text, start, end)
+        self.closings = [until for _, until in self.quotations]
+        self.lines = [text.rfind("\n", 0, start) + 1, *(line.end() for line in _LINE_END.finditer(text, start, end))]
+        blank = _SPACE.match(text)
+        self.top = blank.end() if blank else 0
         self.known: dict[str, Speaker] = {}
         self.units = list(self._read(start, end))
         self.structured = bool(self.units) and self.units[-1].paragraph > 0
@@ -141,31 +153,48 @@ class _Floor:
         return bool(_BLANK.search(gap) or max(above, below) > _UNWRAPPED or self._depth(last - 1) != self._depth(first))
 
     def _depth(self, at: int) -> int:
-        line = self.text.rfind("\n", 0, at) + 1
-        marks = re.match(r"[ \t]*(?:>[ \t]?)*", self.text[line : line + 80])
+        line = self.lines[bisect_right(self.lines, at) - 1]
+        marks = _PREFIX.match(self.text, line, line + 80)
         return marks[0].count(">") if marks else 0
+
+    def _quoted(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The quotations that reach into a stretch, as offsets from its start."""
+        first = bisect_right(self.closings, start)
+        last = bisect_left(self.quotations, (end, 0))
+        return [(max(a - start, 0), b - start) for a, b in self.quotations[first:last]]
+
+    def _around(self, at: int) -> tuple[int, int] | None:
+        """The quotation that ``at`` stands in the middle of."""
+        index = bisect_right(self.closings, at)
+        found = self.quotations[index] if index < len(self.quotations) else None
+        return found if found and found[0] < at else None
+
+    def _after(self, blanks: re.Pattern[str], at: int) -> int:
+        """Where the text goes on behind what ``blanks`` matches at ``at``."""
+        match = blanks.match(self.text, at, self.end)
+        return match.end() if match else at
 
     def _cue(self, start: int, end: int) -> Cue | None:
         end = min(end, start + _LONGEST)
-        quoted = [(max(a, start) - start, min(b, end) - start) for a, b in self.quotations if a < end and b > start]
+        quoted = [(a, min(b, end - start)) for a, b in self._quoted(start, end)]
         sentence = self.text[start:end]
         cue = read_cue(sentence, quoted, self.known)
         if cue is None:
             return None
         if cue.kind != "credit" and cue.speaker.person:
             names = cue.speaker.person.split()
-            self.known |= {cue.speaker.person: cue.speaker, names[-1]: cue.speaker}
+            self.known |= {name.rstrip(".-"): cue.speaker for name in (cue.speaker.person, names[-1])}
         if cue.kind == "topic" and (speaker := self._title(sentence, start, end)):
             return Cue("hand", speaker, len(sentence), firm=True)
         return self._counted(cue, start, quoted)
 
     def _title(self, sentence: str, start: int, end: int) -> Speaker | None:
         """The speaker under whose name, set as a heading of its own, the following text stands."""
-        blank = (not self.text[:start].strip() or _BLANK.search(self.text[max(0, start - 8) : start])) and _BLANK.match(
-            self.text[end:].lstrip(" \t*")[:8]
-        )
-        alone = self.text[end : end + 1] == "\n" and (blank or _HEADING.match(sentence))
-        return names_only(sentence, self.known) if alone else None
+        if self.text[end : end + 1] != "\n":
+            return None
+        below = _BLANK.match(self.text, end, end + 8)
+        above = start <= self.top or _BLANK.search(self.text, max(0, start - 8), start)
+        return names_only(sentence, self.known) if (above and below) or _HEADING.match(sentence) else None
 
     def _counted(self, cue: Cue, start: int, quoted: list[tuple[int, int]]) -> Cue | None:
         """The cue as far as it counts for this writer: nobody quotes his own house."""
@@ -214,8 +243,8 @@ class _Floor:
         self._say(index, self.units[index].start, speaker, speaker is None)
 
     def _block_end(self, index: int) -> int:
-        after = (unit.start for unit in self.units[index:] if unit.depth <= self.depth)
-        return next(after, self.end)
+        units = (self.units[at] for at in range(index, len(self.units)))
+        return next((unit.start for unit in units if unit.depth <= self.depth), self.end)
 
     def _hand_over(self, index: int, speaker: Speaker, cue: Cue) -> None:
         unit = self.units[index]
@@ -224,8 +253,7 @@ class _Floor:
             self._claim(unit, speaker)
         self._say(index, unit.start, speaker if cue.spoken else None)
         self.named = (index, speaker)
-        rest = self.text[unit.start + cue.at : self.end]
-        begin = self.end - len(rest.lstrip(" \t\n*_"))
+        begin = self._after(_PADDING, unit.start + cue.at)
         inline = begin < unit.end
         after = index if inline else index + 1
         if inline:
@@ -249,21 +277,26 @@ class _Floor:
 
     def _quotation_at(self, begin: int) -> int | None:
         """Where the quotation that makes up whole sentences from ``begin`` on ends; None if there is none."""
-        until = next((b for a, b in self.quotations if a == begin), None)
-        starts = {unit.start for unit in self.units}
+        until = self._opened_at(begin)
         while until is not None:
-            after = self.end - len(self.text[until : self.end].lstrip())
-            if after < self.end and after not in starts:
+            after = self._after(_SPACE, until)
+            unit = bisect_left(self.units, after, key=lambda unit: unit.start)
+            if after < self.end and (unit == len(self.units) or self.units[unit].start != after):
                 return None
-            more = next((b for a, b in self.quotations if a == after), None)
+            more = self._opened_at(after)
             if more is None or "\n" not in self.text[until:after]:
                 break
             until = more
         return until
 
+    def _opened_at(self, at: int) -> int | None:
+        """Where the quotation ends that opens at ``at``; None if none does."""
+        index = bisect_left(self.quotations, (at, 0))
+        return self.closings[index] if index < len(self.quotations) and self.quotations[index][0] == at else None
+
     def _item_end(self, index: int) -> int:
         first = self.units[index]
-        for unit in self.units[index + 1 :]:
+        for unit in (self.units[at] for at in range(index + 1, len(self.units))):
             if unit.paragraph != first.paragraph or _BULLET.match(self.text, unit.start):
                 return unit.start
         return self.end
@@ -274,17 +307,18 @@ class _Floor:
             self._yield_back(index, speaker)
         self._claim(unit, speaker)
         self._say(index, unit.start, speaker)
-        until = next((b for a, b in self.quotations if a < unit.end < b), None)
-        self.scope = _Scope(speaker, until=until) if until else _Scope()
+        quotation = self._around(unit.end)
+        self.scope = _Scope(speaker, until=quotation[1]) if quotation else _Scope()
         self.named = (index, speaker)
 
     def _claim(self, unit: _Unit, speaker: Speaker) -> None:
         """Give the speaker the sentences of a quotation that began before the tag: "A. B," says X."""
-        opened = next((a for a, b in self.quotations if a < unit.start < b), None)
-        if opened is not None:
-            self.said = [
-                (i, replace(turn, speaker=speaker) if self.units[i].end > opened else turn) for i, turn in self.said
-            ]
+        quotation = self._around(unit.start)
+        for place in range(len(self.said) - 1, -1, -1):
+            index, turn = self.said[place]
+            if quotation is None or self.units[index].end <= quotation[0]:
+                break
+            self.said[place] = (index, replace(turn, speaker=speaker))
 
     def _credit(self, index: int, cue: Cue) -> None:
         unit = self.units[index]
@@ -326,18 +360,17 @@ class _Floor:
     def _writer_is_back(self, index: int) -> bool:
         unit = self.units[index]
         sentence = self.text[unit.start : unit.end]
-        inside = any(a < unit.start < b for a, b in self.quotations)
-        if inside or unit.depth > self.depth:
+        if self._around(unit.start) or unit.depth > self.depth:
             return False
         # Research does not speak of its own house by name, and seldom of a rival's analyst.
         cue, speaker = unit.cue, self.scope.speaker
         about = cue and speaker and (cue.speaker.house == speaker.house or (cue.speaker.person and self._takes(cue)))
         first = index == 0 or self.units[index - 1].paragraph != unit.paragraph
         # A paragraph that goes on to hand over, or to report what somebody says, is the writer's from its start.
+        later = (self.units[at] for at in range(index + 1, len(self.units)))
         leads = first and any(
-            later.cue and later.cue.kind in ("hand", "once") and self._takes(later.cue)
-            for later in self.units[index + 1 :]
-            if later.paragraph == unit.paragraph
+            other.cue and other.cue.kind in ("hand", "once") and self._takes(other.cue)
+            for other in takewhile(lambda other: other.paragraph == unit.paragraph, later)
         )
         heading = re.match(r"#{1,6}\s|\*\*.*\*\*$", sentence) and self.scope.since < index
         return bool(_WRITER.search(sentence) or about or leads or heading)
@@ -349,19 +382,27 @@ class _Floor:
             return
         paragraph = self.units[index - 1].paragraph if index else -1
         if paragraph != unit.paragraph:
-            whole = [u for u in self.units[:index] if u.paragraph == paragraph]
-            if len(whole) > 2 or self.units[scope.since].paragraph == paragraph:
+            three = [u for u in self.units[max(0, index - 3) : index] if u.paragraph == paragraph]
+            if len(three) > 2 or self.units[scope.since].paragraph == paragraph:
                 return
         given = index
         while given - 1 > scope.since and self._transition(given - 1, given == index, paragraph):
             given -= 1
-        self.said = [(i, Turn(turn.start) if i >= given else turn) for i, turn in self.said]
+        for place in range(len(self.said) - 1, -1, -1):
+            at, turn = self.said[place]
+            if at < given:
+                break
+            self.said[place] = (at, Turn(turn.start))
 
     def _transition(self, index: int, nearest: bool, paragraph: int) -> bool:
         unit = self.units[index]
         sentence = self.text[unit.start : unit.end]
-        inside = any(a < unit.start < b for a, b in self.quotations)
-        if unit.paragraph != paragraph or inside or _FIRST_PERSON.search(sentence) or _BULLET.match(sentence):
+        if (
+            unit.paragraph != paragraph
+            or self._around(unit.start)
+            or _FIRST_PERSON.search(sentence)
+            or _BULLET.match(sentence)
+        ):
             return False
         return nearest or len(sentence.split()) <= 4 or sentence.endswith("?")
 
@@ -369,9 +410,7 @@ class _Floor:
         """A sentence of the writer's, unless a pronoun in it stands for whoever was named just before."""
         unit = self.units[index]
         sentence = self.text[unit.start : min(unit.end, unit.start + _LONGEST)]
-        quoted = [
-            (max(a - unit.start, 0), b - unit.start) for a, b in self.quotations if a < unit.end and b > unit.start
-        ]
+        quoted = self._quoted(unit.start, unit.end)
         near = self.named[1] if self.named and self.named[0] >= index - 1 else None
         if near and self.home is None and (at := introduces(sentence, quoted)) is not None:
             self._hand_over(index, near, Cue("hand", near, at, firm=True))

@@ -332,7 +332,7 @@ def test_a_quoted_message_belongs_to_its_sender_and_his_house() -> None:
 
 
 def test_a_signature_stays_the_author_s_and_is_no_prose() -> None:
-    text = "Sell.\n\nRegards,\nAnn Lee\nUBS: +44 20 0000 0000 and a few more words here\n"
+    text = "Sell.\n\nRegards,\nAnn Lee\nUBS: +44 20 0000 0000, 5 Long Street, London\n"
     voices = attribute(note(text, kind="email", author="Ann Lee")).voices
     assert [(v.role, v.prose) for v in voices] == [("author", True), ("author", False)]
 
@@ -378,3 +378,14 @@ def test_a_house_in_front_matter_is_made_canonical_if_known(house: str, expected
 )
 def test_a_note_has_a_home_on_clear_evidence_only(text: str, expected: str | None) -> None:
     assert attribute(note(text)).house == expected
+
+
+@pytest.mark.parametrize("opening", ["Thanks!", "Best", "Cheers", "--", "Many thanks,"])
+def test_a_mail_that_opens_with_a_sign_off_is_prose(opening: str) -> None:
+    text = f"{opening}\n\nTarget cut to $90\n"
+    assert all(v.prose for v in attribute(note(text, kind="email", author="Ann Lee")).voices)
+
+
+def test_a_signature_above_a_disclaimer_still_names_the_house() -> None:
+    text = "Sell.\n\nRegards,\nAnn Lee\nUBS\n\nThis message is meant for its recipient only."
+    assert attribute(note(text, kind="email", author="Ann Lee")).house == "UBS"

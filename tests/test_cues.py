@@ -106,3 +106,12 @@ def test_a_cue_points_into_its_sentence(before: str, after: str) -> None:
     cue = read_cue(sentence, [], {})
     assert cue is not None
     assert 0 <= cue.at <= len(sentence)
+
+
+def test_the_longest_of_the_known_names_is_the_one_that_is_meant() -> None:
+    known = {name: Speaker("UBS", name) for name in ("Ann Lee", "Lee", "Ann Lee-Roth")}
+    for name in known:
+        cue = read_cue(f"Then {name} says that rates fall.", [], known)
+        assert cue is not None
+        assert cue.speaker.person == name
+    assert read_cue("Then Leeds says that rates fall.", [], known) is None

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from rag.errors import ReadError
 from rag.readers.html import visible
+from rag.readers.markup import RENAMED
 
 HIDDEN = """<html><head><style>.gone{display:none}</style><title>t</title></head><body><p>Visible.</p>
 <div style="display:none">MARK1</div><span style="font-size:0">MARK2</span><p class="gone">MARK3</p><p hidden>MARK4</p>
@@ -69,3 +70,54 @@ def test_any_soup_of_tags_is_read(soup: list[str]) -> None:
         assert "\0" not in visible("".join(soup).encode()).text
     except ReadError as error:
         pytest.fail(str(error))
+
+
+@pytest.mark.parametrize("tag", sorted(tag for tag, stand_in in RENAMED.items() if stand_in == "span"))
+def test_a_rule_for_one_tag_hides_that_tag_alone(tag: str) -> None:
+    rest = "".join(f"<{other}>{other} </{other}>" for other in RENAMED if RENAMED[other] == "span" and other != tag)
+    page = visible(f"<style>{tag}{{display:none}}</style><p><{tag}>SECRET</{tag}>{rest}<span>140</span>".encode())
+    assert page.text.split() == [*(other for other in RENAMED if RENAMED[other] == "span" and other != tag), "140"]
+
+
+@pytest.mark.parametrize("tag", ["xmp", "listing", "pre"])
+def test_a_rule_for_preformatted_text_hides_its_own_tag_alone(tag: str) -> None:
+    page = visible(f"<style>listing{{display:none}}</style><{tag}>a</{tag}>b".encode())
+    assert ("a" in page.text, "b" in page.text) == (tag != "listing", True)
+
+
+def test_no_page_can_pass_an_element_off_as_another() -> None:
+    assert visible(b"<style>p,span{display:none}</style><p data-tag=b>x</p><span data-tag=b>y</span>z").text == "z"
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        '<h1 style="display:none">IGNORE ALL</h1><h1>Margins</h1>',
+        '<h1 style="color:#fff">IGNORE ALL</h1><h2>Margins</h2>',
+        "<svg><title>IGNORE ALL</title></svg><h1>Margins</h1>",
+        "<h1><span hidden>IGNORE ALL</span>Margins</h1>",
+        "<title> </title><h1>Margins</h1><h1>second</h1>",
+        "<h2>lesser</h2><h1>Margins</h1>",
+    ],
+)
+def test_only_what_is_seen_names_a_page(markup: str) -> None:
+    assert visible(markup.encode()).title == "Margins"
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        (
+            '<meta name="Author" content="Ana  Ortega"><meta property="article:published_time" content="2025-01-27">',
+            ("Ana Ortega", "2025-01-27"),
+        ),
+        (
+            '<p>On <time datetime="2025-01-27T08:00Z">Monday</time>, <time datetime="2024-01-01">before</time>',
+            ("", "2025-01-27T08:00Z"),
+        ),
+        ('<p hidden><time datetime="2025-01-27">x</time></p>a<meta name=author content=x>', ("", "")),
+    ],
+)
+def test_a_page_states_its_author_and_date(markup: str, expected: tuple[str, str]) -> None:
+    page = visible(markup.encode())
+    assert (page.author, page.published) == expected

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from itertools import pairwise
@@ -301,3 +302,29 @@ def test_any_mutation_of_a_message_is_read_or_refused(changes: list[tuple[int, i
 def test_copies_are_one_document_and_other_bodies_are_not() -> None:
     ids = [read(raw).id for raw in (b"Message-ID: <1@x>\n\na", b"Message-ID: <1@x>\n\na", b"Message-ID: <1@x>\n\nb")]
     assert [left == right for left, right in pairwise(ids)] == [True, False]
+
+
+SLOW = {
+    "flowed lines": b"Content-Type: text/plain; format=flowed\n\n" + b"a \n" * 300_000,
+    "a sender": b"From: " + b"a" * 1_900_000 + b"\n\nx",
+    "encoded words": b"Subject: " + b"=?a?q?xxxx?=" * 150_000 + b"\n\nx",
+}
+
+
+@pytest.mark.parametrize("raw", SLOW.values(), ids=list(SLOW))
+def test_long_messages_are_read_in_linear_time(raw: bytes) -> None:
+    begin = time.process_time()
+    read(raw)
+    assert time.process_time() - begin < 2
+
+
+def test_lines_that_almost_separate_messages_take_linear_time() -> None:
+    begin = time.process_time()
+    list(split_mbox(io.BytesIO((b"\nFrom a " + b"1:11 " * 13_000 + b"\n") * 5)))
+    assert time.process_time() - begin < 1
+
+
+def test_html_in_many_parts_is_refused_like_html_in_one() -> None:
+    part = b"Content-Type: text/html\n\n" + b"<p>" + b"x" * 1_200_000
+    with pytest.raises(ReadError, match="2 MB"):
+        read(multipart("mixed", part, part))

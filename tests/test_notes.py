@@ -62,6 +62,7 @@ def test_dates_of_the_front_matter_are_understood(matter: str, expected: datetim
         "---\na: " + "[" * 4000 + "\n---\nbody",
         "---\na: !!python/object/apply:os.getcwd []\n---\nbody",
         "---\n? [a]\n: b\n---\nbody",
+        "---\nn: 0x" + "f" * 4000 + "\n---\nbody",
         "Intro\n\n---\na: 1\n---\nbody",
     ],
 )
@@ -130,3 +131,12 @@ def test_any_bytes_are_a_note_or_refused(raw: bytes, parse: Callable[[SourceFile
 @given(st.text(alphabet="ab:[]{}-?!&*|>'\"%@#,\n 0123456789~", max_size=80))
 def test_any_front_matter_leaves_the_body(matter: str) -> None:
     assert markdown(f"---\n{matter}\n---\nthe body").text.endswith("the body")
+
+
+def test_an_html_note_has_the_author_and_date_that_its_head_states() -> None:
+    head = (
+        '<meta name="author" content="Ana Ortega"><meta property="article:published_time" content="2025-01-27T08:00Z">'
+    )
+    document = parse_html(SOURCE, f"<head>{head}</head><p>Hold.".encode())
+    assert (document.author, document.date) == ("Ana Ortega", datetime(2025, 1, 27, 8, tzinfo=UTC))
+    assert document.meta["date_source"] == "page"

@@ -134,16 +134,20 @@ def test_the_file_that_is_hashed_can_be_opened_alone(tmp_path: Path) -> None:
         open_source(tmp_path, "b.txt")
 
 
-@pytest.mark.parametrize("error", [RecursionError("deep"), MemoryError(), IndexError("x"), ReadError("why")])
-def test_whatever_a_parser_raises_is_a_row(tmp_path: Path, error: Exception) -> None:
-    from rag.readers import _parsed
-
+def refused(error: Exception) -> Document | Failure:
     def parse(source: SourceFile, raw: bytes) -> Document:
         raise error
 
-    failure = _parsed(Reader(parse), SourceFile("a.eml", "", 1, 0), b"x", "a.eml")
-    assert isinstance(failure, Failure)
-    assert str(error) in failure.reason
+    return Reader(parse).document(SourceFile("a.eml", "", 1, 0), b"x", "a.eml#1")
+
+
+@pytest.mark.parametrize("error", [RecursionError("a secret"), MemoryError(), IndexError("a secret")])
+def test_whatever_a_parser_raises_is_a_row_without_the_text_of_the_mail(error: Exception) -> None:
+    assert refused(error) == Failure("a.eml#1", f"it cannot be parsed ({type(error).__name__})")
+
+
+def test_what_a_reader_refuses_is_a_row_that_says_why() -> None:
+    assert refused(ReadError("why")) == Failure("a.eml#1", "why")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

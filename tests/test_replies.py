@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,3 +122,64 @@ def test_the_lines_that_announce_a_quotation_are_a_part_of_their_own() -> None:
     text = "FYI\n\nFrom: Ann Lee <x@ubs.com>\nSent: Monday\nTo: Bob\n\nRates fell.\n"
     (announcing,) = (part for part in parts(text) if part.announcing)
     assert text[announcing.start : announcing.end].strip() == "From: Ann Lee <x@ubs.com>\nSent: Monday\nTo: Bob"
+
+
+def prose(text: str) -> str:
+    (part,) = parts(text)
+    return text[: part.signature]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thanks!\n\nWe upgrade Nvidia to Buy with a target of $140 and expect more.\n",
+        "Many thanks,\n\nsee my numbers for the quarter below\n",
+        "Cheers\n\nTarget cut to $90\n",
+        "Hi Bob,\n\nThanks!\n\nNvidia up, Intel down\n",
+        "Rates fell.\n\nBest\n\nTarget cut to 90\n",
+        "Rates fell.\n\nThanks\n\nMargins up 4%\n",
+        "Rates fell.\n\nThanks\n\n" + "Copper\n" * 9,
+        "First item\n--\nSecond item\n--\nThird item\n",
+        "Chips fell.\n--\nBanks rose, which we like.\n",
+        "Rates fell.\n\nCheers,\nAnn\n\nPS: We upgrade Nvidia today.\n",
+    ],
+)
+def test_no_sign_off_takes_words_of_the_mail_with_it(text: str) -> None:
+    assert prose(text) == text
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "Kind regards,\n\nAnn Lee, CFA\nManaging Director, Head of European Rates\nAcme & Co. Ltd.\n5 St. James St.\n"
+        "Tel. +44 20 0000 0000\nann.lee@ubs.com | www.ubs.com\n",
+        "-- \nAnn Lee\nUBS\n",
+        "Thanks,\nAnn\n\n--\nAnn Lee\nUBS\n",
+        "Cheers!\nAnn\n\nSent from my iPhone\n",
+    ],
+)
+def test_a_name_block_is_no_prose(block: str) -> None:
+    assert prose("Rates fell.\n\n" + block) == "Rates fell.\n\n"
+
+
+def test_a_disclaimer_leaves_the_names_above_it_known() -> None:
+    text = "Rates fell.\n\nRegards,\nAnn Lee\nUBS\n\nThis message is meant for its recipient only.\n"
+    (part,) = parts(text)
+    assert part.signature == len(text)
+    assert text[slice(*part.signed)].split() == ["Regards,", "Ann", "Lee", "UBS"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "On 2 May 2024, Ann Lee wrote:\n" * 20_000,
+        "From: " + "a" * 400_000 + "\nTo: x\nSubject: y\n\nz",
+        "From: " + "(" * 400_000 + "\nTo: x\nSubject: y\n\nz",
+        "Rates fell.\n" + "Thanks\n" * 20_000,
+    ],
+    ids=["announcements", "long sender", "brackets", "thanks"],
+)
+def test_long_mails_are_cut_in_linear_time(text: str) -> None:
+    began = time.process_time()
+    parts(text)
+    assert time.process_time() - began < 2

@@ -140,3 +140,10 @@ def test_half_a_megabyte_without_line_breaks_takes_under_two_seconds() -> None:
 
 def test_a_quoted_reply_reads_as_one_line_without_its_marks() -> None:
     assert one_line("> The cost\n>> is > 5%\n  > lower.") == "The cost is > 5% lower."
+
+
+@pytest.mark.parametrize("text", ["[...] a.b " * 20_000, "Mr. X " * 80_000, "Mr. X [ . . . ] " * 20_000])
+def test_points_that_end_nothing_take_linear_time(text: str) -> None:
+    began = time.process_time()
+    split_sentences(text)
+    assert time.process_time() - began < 2

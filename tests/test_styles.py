@@ -34,6 +34,14 @@ def seen(style: str, sheet: str = "", **attributes: str) -> bool:
         "mso-hide:all",
         "clip:rect(0,0,0,0)",
         "transform:scale(0)",
+        "font:0/0 a",
+        "font:1px/1px Arial",
+        "font:12px Arial;font-size:1px",
+        "display:/**/none",
+        "color:#ffffff00",
+        "color:#0000",
+        "display:none!important;display:block",
+        "text-indent:-9999px",
     ],
 )
 def test_hiding_styles_hide(style: str) -> None:
@@ -57,6 +65,13 @@ def test_hiding_styles_hide(style: str) -> None:
         "opacity:100%",
         "background:transparent",
         "color:rgba(0,0,0,.8)",
+        "background-image:linear-gradient(#000,#003);color:#fff",
+        "left:-9999px",
+        "font:bold 12px/0 Arial",
+        "font:700 .9em Arial",
+        "font-size:0;font:12px Arial",
+        "color:#000000ff",
+        "color:#fffff",
     ],
 )
 def test_ordinary_styles_do_not_hide(style: str) -> None:
@@ -93,3 +108,18 @@ def test_size_is_inherited_and_can_be_set_again() -> None:
 
 def test_a_linked_sheet_leaves_the_background_unknown() -> None:
     assert parse_sheet([], linked=True).initial == Look(16.0, (0, 0, 0), None, pre=False)
+
+
+def test_an_important_rule_beats_the_element_s_own_style() -> None:
+    assert not seen("display:block", "p{display:none!important}")
+    assert seen("display:block!important", "p{display:none ! important}")
+
+
+def test_a_rule_beats_a_colour_attribute() -> None:
+    assert seen("", "p{color:#000}", color="#ffffff")
+
+
+def test_a_dialog_that_is_not_open_is_hidden() -> None:
+    sheet = parse_sheet([], linked=False)
+    assert sheet.look("dialog", {}, sheet.initial) is None
+    assert sheet.look("dialog", {"open": None}, sheet.initial) is not None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import unicodedata
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.readers.text import as_of, clean, date_in, decode, document_id, first_line, one_line
+from rag.readers.text import as_of, clean, date_in, decode, document_id, first_line, single_line
 
 ANYTHING = st.text(alphabet=st.characters(), max_size=200)  # surrogates included
 MARKS = st.text(alphabet="ab \n\t\r\u200b\u200c\u200d\u0627\u0915\ufe0f\u2764\u0301\u202e\U000e0041\xa0", max_size=60)
@@ -122,7 +123,7 @@ def test_an_impossible_file_time_is_clamped(mtime_ns: int) -> None:
 
 
 def test_long_lines_are_cut_at_a_word() -> None:
-    line = one_line("word " * 100, 80)
+    line = single_line("word " * 100, 80)
     assert line.endswith("word…")
     assert len(line) <= 80
 
@@ -134,3 +135,23 @@ def test_first_line_skips_marks_and_rules() -> None:
 def test_identity_is_of_the_bytes_alone() -> None:
     assert document_id(b"a") == document_id(b"a") != document_id(b"b")
     assert len(document_id(b"")) == 32
+
+
+@pytest.mark.parametrize("letter", ["a", "ệ", "日", ""])
+def test_a_letter_keeps_thirty_combining_marks(letter: str) -> None:
+    marks = "\u0315\u0300\u0344"
+    assert (
+        clean(letter + marks * 10 + "b") == unicodedata.normalize("NFC", letter + marks * 10)[: len(letter) + 30] + "b"
+    )
+    assert clean(clean(letter + marks * 50)) == clean(letter + marks * 50)
+
+
+def test_marks_on_many_letters_all_stay() -> None:
+    text = "x\u0336y\u0336 \u2764\ufe0f" * 50
+    assert clean(text) == unicodedata.normalize("NFC", text)
+
+
+def test_a_tower_of_marks_is_cleaned_in_linear_time() -> None:
+    begin = time.process_time()
+    clean("a" + "\u0315\u0300" * 160_000)
+    assert time.process_time() - begin < 1

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,3 +106,28 @@ def test_quotations_are_ordered_and_disjoint(text: str) -> None:
 def test_turns_begin_in_order(text: str) -> None:
     starts = [turn.start for turn in turns(text, 0, len(text))]
     assert starts == sorted(starts)
+
+
+PEOPLE = [f"{first}{vowel}{last}" for first in "BDFGKLMNPRST" for vowel in "aeiou" for last in "bdfgklmnprst"]
+LONG = {
+    "people": "\n\n".join(f"UBS’s {name} {name}son says that rates fall." for name in PEOPLE * 2),
+    "quotations": 'He said "x." ' * 8_000,
+    "spoken": "“a.” says UBS. " * 6_000,
+    "hand-overs": "UBS says: rates fall. " * 6_000,
+    "one turn": "Here’s UBS:\n\n" + "Rates fall.\n\n" * 10_000,
+    "titles": "UBS\n\nRates fall.\n\n" * 5_000,
+    "block quotes": "UBS:\n\n> a\n\n" * 5_000,
+    "one line": "Rates fall a lot. " * 20_000,
+    "marks": "a.“ " * 40_000,
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=list(LONG))
+def test_long_notes_are_followed_in_linear_time(text: str) -> None:
+    def seconds(part: str) -> float:
+        began = time.process_time()
+        turns(part, 0, len(part))
+        return time.process_time() - began
+
+    # Quadratic work takes 16 times as long for four times the text.
+    assert seconds(text) < 8 * seconds(text[: len(text) // 4]) + 0.2

@@ -36,6 +36,21 @@ class Reader:
     split: Callable[[BufferedReader], Iterator[bytes]] = _whole
     limit: int = mail.MAX_MESSAGE
 
+    def document(self, source: SourceFile, raw: bytes, place: str) -> Document | Failure:
+        """Parse one document. The only place where any error becomes a row of the report."""
+        if len(raw) > mail.MAX_MESSAGE:
+            return Failure(place, f"it is too large: more than {mail.MAX_MESSAGE:,} bytes")
+        try:
+            document = self.parse(source, raw)
+        except ReadError as error:
+            return Failure(place, str(error))
+        except Exception as error:
+            # No parser survives all mail (of 102 hand-made messages the standard library broke on 6 at best,
+            # with RecursionError and MemoryError among the ways); one message must not end a sync. The error's
+            # own text stays out: parsers put pieces of the mail into it, and the report is shown and logged.
+            return Failure(place, f"it cannot be parsed ({type(error).__name__})")
+        return document if document.text else Failure(place, "no text")
+
 
 READERS: Mapping[str, Reader] = {
     ".eml": Reader(mail.parse),
@@ -59,7 +74,7 @@ def read(root: Path, source: SourceFile) -> Iterator[Document | Failure]:
         with open_source(root, source.path) as file:
             for number, raw in enumerate(reader.split(file), start=1):
                 place = source.path if reader.split is _whole else f"{source.path}#{number}"
-                yield _parsed(reader, source, raw, place)
+                yield reader.document(source, raw, place)
     except ReadError as error:
         yield Failure(source.path, str(error))
     except OSError as error:
@@ -121,18 +136,3 @@ def _reader(path: str) -> Reader:
     if suffix not in READERS:
         raise ReadError(f"files of this kind ({suffix or 'no suffix'}) cannot be read")
     return READERS[suffix]
-
-
-def _parsed(reader: Reader, source: SourceFile, raw: bytes, place: str) -> Document | Failure:
-    """Parse one document. The only place where any error becomes a row of the report."""
-    if len(raw) > mail.MAX_MESSAGE:
-        return Failure(place, f"it is too large: more than {mail.MAX_MESSAGE:,} bytes")
-    try:
-        document = reader.parse(source, raw)
-    except ReadError as error:
-        return Failure(place, str(error))
-    except Exception as error:
-        # No parser survives all mail (of 102 hand-made messages the standard library broke on 6 at best,
-        # with RecursionError and MemoryError among the ways); one message must not end a sync.
-        return Failure(place, f"it cannot be parsed ({type(error).__name__}: {error})"[:300])
-    return document if document.text else Failure(place, "no text")

@@ -15,8 +15,9 @@ from typing import BinaryIO
 
 from rag.errors import ReadError
 from rag.readers.html import visible
+from rag.readers.markup import Budget
 from rag.readers.mime import MAX_DEPTH, MAX_PARTS, Part, children, decode_words, parse_part
-from rag.readers.text import as_of, clean, document_id, first_line, one_line
+from rag.readers.text import as_of, clean, document_id, first_line, single_line
 from rag.records import Document, SourceFile
 
 MAX_MESSAGE = 50_000_000
@@ -27,12 +28,12 @@ _STUB = 200
 _META = 1000
 _BLOCK = 1 << 16
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"@]{1,256}@[^\s<>()\[\],;:\"@]{1,256}")
-_MESSAGE_ID = re.compile(r"<([^<>\s]+)>|([^<>\s]+@[^<>\s]+)")
+_MESSAGE_ID = re.compile(r"<([^<>\s]+)>|([^<>\s]{1,256}@[^<>\s]+)")
 _YEAR_ZERO = re.compile(r"\s0\d{3}\s+\d")  # the standard parser takes 0000 for 2000
 _COMMENT = re.compile(r"\(([^()]*)\)")
 # Stricter than RFC 4155's "From ": a body line that begins so must also follow a blank line and carry a time
 # and a year. A separator that was pasted whole into a body, after a blank line, is still taken for one.
-_SEPARATOR = re.compile(rb"From \S+\s.*\d:\d\d.*\d{4}")
+_SEPARATOR = re.compile(rb"From \S+\s.{0,80}\d:\d\d.{0,60}\d{4}")
 _ESCAPED = re.compile(rb">+From ")
 _ENCRYPTED = frozenset(("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"))
 
@@ -44,6 +45,7 @@ class _Tally:
     parts: int = 0
     hidden: int = 0
     encrypted: bool = False
+    markup: Budget = field(default_factory=Budget)
     attachments: list[str] = field(default_factory=list)
 
 
@@ -65,7 +67,7 @@ def parse(source: SourceFile, raw: bytes) -> Document:
     text = clean(_body(message, tally, 0, 0).text)
     if not text and tally.encrypted:
         raise ReadError("the message is encrypted", remedy="Decrypt it in your mail program and save it again.")
-    subject = one_line(decode_words(message.headers.get("subject", "")))
+    subject = single_line(decode_words(message.headers.get("subject", "")))
     person, address = _mailbox(message.headers.get("from", ""))
     dated_by, date = as_of([("header", _date(message.headers.get("date", "")))], text, source.mtime_ns)
     own = _identifier(message.headers.get("message-id", ""))
@@ -91,7 +93,7 @@ def parse(source: SourceFile, raw: bytes) -> Document:
         author=person or None,
         house=None,
         thread=_identifier(message.headers.get("references", "")) or answered or own or None,
-        meta={name: one_line(fact, _META) for name, fact in facts.items() if fact},
+        meta={name: single_line(fact, _META) for name, fact in facts.items() if fact},
     )
 
 
@@ -161,7 +163,7 @@ def _best(bodies: list[_Body]) -> _Body:
 
 
 def _html(part: Part, tally: _Tally) -> _Body:
-    page = visible(part.content, part.parameters.get("charset", ""))
+    page = visible(part.content, part.parameters.get("charset", ""), tally.markup)
     tally.hidden += page.hidden
     return _Body(page.text, html=True)
 
@@ -175,7 +177,7 @@ def _plain(part: Part) -> str:
 
 def _unwrapped(text: str, joint: str) -> str:
     """Join the soft line breaks of RFC 3676: a line that ends in a space goes on in the next of its depth."""
-    lines: list[str] = []
+    lines: list[list[str]] = []
     open_depth = -1
     for line in text.split("\n"):
         content = line.lstrip(">")
@@ -183,11 +185,11 @@ def _unwrapped(text: str, joint: str) -> str:
         content = content.removeprefix(" ")
         signature = content == "-- "
         if depth == open_depth and not signature:
-            lines[-1] += joint + content.rstrip(" ")
+            lines[-1] += (joint, content.rstrip(" "))
         else:
-            lines.append(">" * depth + (" " if depth else "") + (content if signature else content.rstrip(" ")))
+            lines.append([">" * depth, " " if depth else "", content if signature else content.rstrip(" ")])
         open_depth = depth if content.endswith(" ") and not signature else -1
-    return "\n".join(lines)
+    return "\n".join("".join(line) for line in lines)
 
 
 def _forwarded(part: Part, tally: _Tally, depth: int, forwards: int) -> _Body:
@@ -195,19 +197,20 @@ def _forwarded(part: Part, tally: _Tally, depth: int, forwards: int) -> _Body:
     message = parse_part(part.content)
     body = _body(message, tally, depth + 1, forwards + 1)
     names = ("From", "Date", "Subject", "To")
-    head = [f"{name}: {one_line(decode_words(message.headers.get(name.lower(), '')))}" for name in names]
+    head = [f"{name}: {single_line(decode_words(message.headers.get(name.lower(), '')))}" for name in names]
     marked = "\n".join(["---------- Forwarded message ---------", *(line for line in head if line[-2:] != ": ")])
     return _Body(f"{marked}\n\n{body.text}" if body.text.strip() else "", body.html)
 
 
 def _mailbox(value: str) -> tuple[str, str]:
     """The display name and the address of a From header; either may be empty."""
+    value = value[: _META * 10]
     before, angle, behind = value.partition("<")
     address = _ADDRESS.search(behind) or _ADDRESS.search(value)
     name = before if angle else " ".join(_COMMENT.findall(value[:_META]))
     if not angle and not address:
         name = value
-    person = one_line(decode_words(name.strip().strip("\"'").replace('\\"', '"')), 80)
+    person = single_line(decode_words(name.strip().strip("\"'").replace('\\"', '"')), 80)
     found = address[0] if address else ""
     return ("" if "@" in person or not any(map(str.isalpha, person)) else person), found
 
@@ -215,7 +218,7 @@ def _mailbox(value: str) -> tuple[str, str]:
 def _identifier(value: str) -> str:
     """The first message identifier in a header, without its angle brackets."""
     match = _MESSAGE_ID.search(value[: _META * 10])
-    return one_line(match[1] or match[2], 250) if match else ""
+    return single_line(match[1] or match[2], 250) if match else ""
 
 
 def _date(value: str) -> datetime | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 
 from rag.errors import ReadError
 
@@ -38,6 +39,9 @@ RENAMED = {
     **dict.fromkeys(("svg", "math", "template"), "datalist"),
     **dict.fromkeys(("xmp", "listing", "plaintext"), "pre"),
 }
+# An element that was renamed, or might have been, says here what it was, for the style rules of its old tag.
+ORIGINAL = "data-tag"
+STAND_INS = frozenset(RENAMED.values())
 _SHAPES = frozenset({"path", "circle", "rect", "line", "polygon", "polyline", "ellipse", "use", "stop", "g", "image"})
 _UNNESTED = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source"}
@@ -46,26 +50,37 @@ _UNNESTED = frozenset(
 )
 
 
-def plain_markup(markup: str) -> str:
+@dataclass(slots=True)
+class Budget:
+    """What may still be spent on one message, whose HTML may come in many parts: characters and work."""
+
+    size: int = MAX_MARKUP
+    work: int = MAX_WORK
+
+
+def plain_markup(markup: str, budget: Budget | None = None) -> str:
     """Rewrite ``markup`` for the parser. Raises ReadError where it is too large or too deeply nested."""
+    budget = budget or Budget()
     markup = _DATA_URI.sub(r"\1", markup)  # pictures inside the text are most of a large newsletter
-    if len(markup) > MAX_MARKUP:
+    budget.size -= len(markup)
+    if budget.size < 0:
         raise ReadError("its HTML is larger than 2 MB", remedy="Save the article as text and put that in.")
     opened: Counter[str] = Counter()
     pieces: list[str] = []
-    position = depth = work = 0
+    position = depth = 0
     while token := _TOKEN.search(markup, position):
         pieces.append(markup[position : token.start()])
         name = (token["name"] or "").lower()
         position = _end(markup, token, name)
         if not name or name in _DROPPED or (name in _SHAPES and opened["datalist"]):
             continue
-        name = RENAMED.get(name, name)
+        original, name = name, RENAMED.get(name, name)
         depth += _nesting(opened, name, bool(token["slash"]))
-        work += depth
-        if work > MAX_WORK:
+        budget.work -= depth
+        if budget.work < 0:
             raise ReadError("its HTML is nested too deeply", remedy="Save the article as text and put that in.")
-        pieces.append(f"<{token['slash']}{name}{_attributes(token['attributes'])}>")
+        was = f" {ORIGINAL}={original}" if name in STAND_INS and not token["slash"] else ""
+        pieces.append(f"<{token['slash']}{name}{was}{_attributes(token['attributes'])}>")
         if name in _RAW and not token["slash"]:
             pieces.append(markup[token.end() : position])
     return "".join(pieces) + markup[position:]

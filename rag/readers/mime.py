@@ -110,17 +110,17 @@ def decode_words(value: str) -> str:
     """Undo RFC 2047 encoded words; neighbours are joined first, for senders cut in the middle of a letter."""
     value = _BETWEEN_WORDS.sub("", value)
     pieces: list[str] = []
-    pending, charset, position = b"", "", 0
+    pending, charset, position = bytearray(), "", 0
     for word in _WORD.finditer(value):
         new = word[1].partition("*")[0].lower()
         if pending and (word.start() != position or new != charset):
-            pieces.append(decode(pending, charset))
-            pending = b""
+            pieces.append(decode(bytes(pending), charset))
+            pending = bytearray()
         pieces.append(value[position : word.start()])
         encoded = word[3].encode("utf-8", "replace")
         pending += _base64(encoded) if word[2] in "bB" else quopri.decodestring(encoded, header=True)
         charset, position = new, word.end()
-    return "".join(pieces) + decode(pending, charset) + value[position:]
+    return "".join(pieces) + decode(bytes(pending), charset) + value[position:]
 
 
 def _parameters(value: str) -> tuple[str, dict[str, str]]:

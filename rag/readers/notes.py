@@ -16,7 +16,7 @@ from yaml import SafeLoader
 
 from rag.errors import ReadError
 from rag.readers.html import visible
-from rag.readers.text import as_of, clean, date_in, decode, document_id, first_line, one_line
+from rag.readers.text import as_of, clean, date_in, decode, document_id, first_line, single_line
 from rag.records import Document, SourceFile
 
 _FRONT_MATTER = 8192
@@ -50,8 +50,16 @@ def parse_markdown(source: SourceFile, raw: bytes) -> Document:
 def parse_html(source: SourceFile, raw: bytes) -> Document:
     """Read the visible text of an HTML file. Raises ReadError if it is too large or too nested."""
     page = visible(raw)
-    hidden = {"hidden": str(page.hidden)} if page.hidden else {}
-    return _document(source, raw, page.text, title=page.title or first_line(page.text), found=hidden)
+    stated = {"author": page.author, "published": page.published}
+    return _document(
+        source,
+        raw,
+        page.text,
+        title=page.title or first_line(page.text),
+        matter={name: fact for name, fact in stated.items() if fact},
+        stated_in="page",
+        hidden=page.hidden,
+    )
 
 
 def _document(
@@ -60,22 +68,22 @@ def _document(
     text: str,
     *,
     title: str,
-    matter: Mapping[str, str] | None = None,
-    found: Mapping[str, str] | None = None,
+    matter: Mapping[str, str],
+    stated_in: str = "front matter",
+    hidden: int = 0,
 ) -> Document:
-    facts = matter or {}
-    stated = next((facts[name] for name in _DATE_NAMES if name in facts), "")
-    dated_by, date = as_of([("front matter", _date(stated))], text, source.mtime_ns)
+    stated = next((matter[name] for name in _DATE_NAMES if name in matter), "")
+    dated_by, date = as_of([(stated_in, _date(stated))], text, source.mtime_ns)
     return Document(
         id=document_id(raw),
         path=source.path,
         kind="note",
-        title=one_line(title),
+        title=single_line(title),
         text=text,
         date=date,
-        author=facts.get("author") or facts.get("authors") or None,
-        house=next((facts[name] for name in _HOUSE_NAMES if name in facts), None),
-        meta={**facts, **(found or {}), "date_source": dated_by},
+        author=matter.get("author") or matter.get("authors") or None,
+        house=next((matter[name] for name in _HOUSE_NAMES if name in matter), None),
+        meta={**matter, **({"hidden": str(hidden)} if hidden else {}), "date_source": dated_by},
     )
 
 
@@ -98,20 +106,21 @@ def _front_matter(text: str) -> tuple[dict[str, str], str]:
     try:
         # The C loader, which is the default, ends the process with SIGSEGV at 60,000 nested brackets.
         matter = YAMLHandler().load(text[first.end() : last.start()], Loader=SafeLoader)
+        if not isinstance(matter, dict):
+            return {}, text
+        facts = {single_line(str(name), 40).lower(): _fact(value) for name, value in matter.items()}
     except Exception:
-        # YAML errors, but also ValueError (date: 2025-13-45), RecursionError ("[[[[...") and TypeError.
+        # YAML errors, but also ValueError (date: 2025-13-45; a number of 4,301 digits, once it is to be text),
+        # RecursionError ("[[[[...") and TypeError.
         return {}, text
-    if not isinstance(matter, dict):
-        return {}, text
-    facts = {one_line(str(name), 40).lower(): _fact(value) for name, value in matter.items()}
     return {name: fact for name, fact in facts.items() if fact}, text[last.end() :]
 
 
 def _fact(value: object) -> str:
     if isinstance(value, list):
-        return one_line(", ".join(item for item in value[:20] if isinstance(item, str)), _META)
+        return single_line(", ".join(item for item in value[:20] if isinstance(item, str)), _META)
     if isinstance(value, str | int | float | Day):
-        return one_line(str(value), _META)
+        return single_line(str(value), _META)
     return ""
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rag.readers.markup import RENAMED
+from rag.readers.markup import ORIGINAL, STAND_INS
 
 Colour = tuple[int, int, int]
 Declarations = dict[str, str]
@@ -20,11 +20,22 @@ _FAR = -500.0
 _ALIKE = 16
 _WHITE: Colour = (255, 255, 255)
 _NAMED: Mapping[str, Colour] = {"white": _WHITE, "black": (0, 0, 0), "snow": (255, 250, 250)}
-_COMMENT = re.compile(r"/\*.*?\*/|<!--|-->", re.DOTALL)
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|<!--|-->", re.DOTALL)
 _BRACES = re.compile(r"[{}]")
 _SELECTOR = re.compile(r"(?:[a-z][\w-]*)?(?:[.#][\w-]+)?")
 _LENGTH = re.compile(r"(-?(?:\d+\.?\d*|\.\d+))\s*(px|pt|em|rem|%|)")
 _PIXELS = {"px": 1.0, "": 1.0, "pt": 4 / 3}
+_FONT_SIZE = re.compile(r"(?<![\w.-])(?:(?:\d+\.?\d*|\.\d+)(?:px|pt|em|rem|%)|0(?=[/\s]))")
+_CLEAR = re.compile(r"rgba\(.*[,\s/]0*(?:\.0+)?%?\s*\)|#(?:[0-9a-f]{6}00|[0-9a-f]{3}0)")
+_HEX = re.compile(r"#(?:([0-9a-f]{6})(?:[0-9a-f]{2})?|([0-9a-f]{3})[0-9a-f]?)")
+_PLACED = ("absolute", "fixed", "relative")
+# Sheets may pair 40,000 selectors with 40,000 properties; these are all that is asked for.
+_PROPERTIES = frozenset(
+    "display visibility opacity mso-hide transform clip clip-path overflow height max-height width max-width position "
+    "left top right bottom text-indent margin-left font font-size color background background-color background-image "
+    "white-space".split()
+)
+_VALUE = 300
 _CLIPPED = re.compile(
     r"rect\(\s*[01](?:px)?[\s,]+[01](?:px)?[\s,]+[01](?:px)?[\s,]+[01](?:px)?\s*\)|inset\((?:50|100)%"
 )
@@ -58,7 +69,9 @@ class Sheet:
 
     def look(self, tag: str, attributes: Mapping[str, str | None], outer: Look) -> Look | None:
         """The look inside an element, or None if the element and all in it are hidden."""
-        style = self._style(tag, attributes)
+        style = self._style((tag in STAND_INS and attributes.get(ORIGINAL)) or tag, attributes)
+        if tag == "dialog" and "open" not in attributes:
+            return None
         if "hidden" in attributes or attributes.get("aria-hidden") == "true" or _hides(style):
             return None
         colour = style.get("color")
@@ -75,14 +88,15 @@ class Sheet:
         names = [f".{name}" for name in (attributes.get("class") or "").lower().split()]
         names += [f"#{(attributes.get('id') or '').lower()}"]
         style: Declarations = {}
-        for key in (tag, *(key for name in names for key in (name, tag + name))):
-            style |= self.rules.get(key, {})
         for attribute, declared in (("color", "color"), ("text", "color"), ("bgcolor", "background-color")):
             if value := attributes.get(attribute):
-                style[declared] = value.strip().lower()
+                style[declared] = value[:_VALUE].strip().lower()
         if attributes.get("background"):
             style["background-image"] = "url()"
-        return style | _declarations(attributes.get("style") or "")
+        for key in (tag, *(key for name in names for key in (name, tag + name))):
+            style |= self.rules.get(key, {})
+        style |= _declarations(attributes.get("style") or "")
+        return style | {name[1:]: value for name, value in style.items() if name.startswith("!")}
 
 
 def parse_sheet(sources: Iterable[str], *, linked: bool) -> Sheet:
@@ -97,10 +111,8 @@ def parse_sheet(sources: Iterable[str], *, linked: bool) -> Sheet:
         declared = _declarations(body)
         for selector in (part.strip() for part in selectors.split(",")):
             if selector and _SELECTOR.fullmatch(selector):
-                tag, mark, name = re.split(r"([.#]|$)", selector, maxsplit=1)
-                key = RENAMED.get(tag, tag) + mark + name
-                rules.setdefault(key, {}).update(declared)
-            elif any(name.startswith("background") for name in declared):
+                rules.setdefault(selector, {}).update(declared)
+            elif any(name.lstrip("!").startswith("background") for name in declared):
                 background = None
     return Sheet(rules, Look(16.0, (0, 0, 0), background, pre=False))
 
@@ -122,8 +134,18 @@ def _rules(source: str) -> Iterable[tuple[str, str]]:
 
 
 def _declarations(style: str) -> Declarations:
-    pairs = (part.partition(":") for part in style.lower().split(";"))
-    return {name.strip(): value.replace("!important", "").strip() for name, colon, value in pairs if colon}
+    """The properties that matter; an important one is named ``!color``, for it beats what comes later."""
+    declared: Declarations = {}
+    for part in _COMMENT.sub("", style.lower()).split(";"):
+        name, _, value = part.partition(":")
+        name = name.strip()
+        if name not in _PROPERTIES:
+            continue
+        value, rank, _ = value.strip()[:_VALUE].partition("!")
+        declared[rank + name] = value.strip()
+        if name == "font" and (size := _FONT_SIZE.search(value)):
+            declared[f"{rank}font-size"] = size[0]
+    return declared
 
 
 def _hides(style: Declarations) -> bool:
@@ -136,10 +158,8 @@ def _hides(style: Declarations) -> bool:
     opacity = _LENGTH.match(style.get("opacity", ""))
     if opacity and float(opacity[1]) / (100 if opacity[2] == "%" else 1) <= 0.05:
         return True
-    if any(
-        _pixels(style.get(edge, "")) <= _FAR
-        for edge in ("left", "top", "right", "bottom", "text-indent", "margin-left")
-    ):
+    edges = ("left", "top", "right", "bottom") if style.get("position") in _PLACED else ()
+    if any(_pixels(style.get(edge, "")) <= _FAR for edge in (*edges, "text-indent", "margin-left")):
         return True
     clipped = style.get("overflow", "").startswith(("hidden", "clip"))
     return clipped and any(
@@ -165,9 +185,8 @@ def _size(value: str, outer: float) -> float:
 
 
 def _background(style: Declarations, outer: Colour | None) -> Colour | None:
-    if "url(" in style.get("background", "") + style.get("background-image", "") or "gradient" in style.get(
-        "background", ""
-    ):
+    painted = style.get("background", "") + style.get("background-image", "")
+    if "url(" in painted or "gradient" in painted:
         return None
     value = style.get("background-color") or style.get("background")
     if value is None or value in ("none", "inherit") or _transparent(value):
@@ -176,15 +195,15 @@ def _background(style: Declarations, outer: Colour | None) -> Colour | None:
 
 
 def _transparent(value: str) -> bool:
-    return value == "transparent" or bool(re.fullmatch(r"rgba\(.*[,\s/]0*(?:\.0+)?%?\s*\)", value))
+    return value == "transparent" or bool(_CLEAR.fullmatch(value))
 
 
 def _colour(value: str) -> Colour | None:
     word = value.split(" ")[0] if not value.startswith("rgb") else value
     if word in _NAMED:
         return _NAMED[word]
-    if match := re.fullmatch(r"#([0-9a-f]{3}|[0-9a-f]{6})", word):
-        digits = match[1] if len(match[1]) == 6 else "".join(digit * 2 for digit in match[1])
+    if match := _HEX.fullmatch(word):
+        digits = match[1] or "".join(digit * 2 for digit in match[2])
         return int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:], 16)
     if match := re.match(r"rgba?\(\s*(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})", word):
         return int(match[1]), int(match[2]), int(match[3])
