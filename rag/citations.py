@@ -3,7 +3,9 @@
 In: prose and quotes. Out: `Sentence`s, each ``checked`` or ``withheld`` with a reason. Pure.
 
 What a check proves: the sentence cites quotes that exist; every figure and model name in it stands in one
-of the quotes that it cites, unit and scale included; every house that it names speaks or is named there.
+of the quotes that it cites, unit and scale included; every house that it names speaks or is named there. A
+sentence whose labels are missing or wrong is given to the quote that bears it out, if most of its words are
+there too: small models cite once for a whole paragraph, or count the sources wrongly.
 What it does not prove: that the words around the figure mean what the quote means.
 """
 
@@ -13,18 +15,21 @@ import re
 from collections.abc import Sequence
 
 from rag.houses import houses_named
+from rag.prompts import speaker
 from rag.records import Quote, Sentence
 from rag.sentences import split_sentences
 from rag.terms import Figure, figures, same_figure
 
 _LABELS = re.compile(r"\[\s*(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\s*\]")
 _MARKUP = re.compile(r"^\s*(?:#{1,6}|[-*•]|[1-9]\.)\s+|\*\*(?=\D)|(?<=\D)\*\*|__|`", re.MULTILINE)
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_SUPPORT = 0.6
 _SPACE_BEFORE_STOP = re.compile(r"\s+(?=[.,;:!?])")
 
 
 def check(prose: str, quotes: Sequence[Quote]) -> tuple[Sentence, ...]:
     """Split ``prose`` into sentences and check each against the quotes that it cites."""
-    return tuple(_judge(text, labels, quotes) for text, labels in sentences_of(prose))
+    return tuple(_repaired(_judge(text, labels, quotes), quotes) for text, labels in sentences_of(prose))
 
 
 def sentences_of(prose: str) -> list[tuple[str, tuple[int, ...]]]:
@@ -45,6 +50,25 @@ def sentences_of(prose: str) -> list[tuple[str, tuple[int, ...]]]:
         if any(letter.isalnum() for letter in text):
             found.append((text, labels))
     return found
+
+
+def _repaired(sentence: Sentence, quotes: Sequence[Quote]) -> Sentence:
+    """A withheld sentence, cited anew if one quote bears it out; the quote that shares most of its words."""
+    if sentence.verdict == "checked":
+        return sentence
+    words = _words(sentence.text)
+    known = {quote.label: _words(f"{speaker(quote.hit)} {quote.text}") for quote in quotes}
+    shares = [(len(words & there) / max(1, len(words)), label) for label, there in known.items()]
+    for share, label in sorted(shares, key=lambda pair: (-pair[0], pair[1])):
+        cited = _judge(sentence.text, (label,), quotes)
+        if share >= _SUPPORT and cited.verdict == "checked":
+            return cited
+    return sentence
+
+
+def _words(text: str) -> frozenset[str]:
+    """Words of four letters and more, by their first five: what tells one sentence from another."""
+    return frozenset(word[:5].lower() for word in _WORD.findall(text))
 
 
 def _judge(text: str, labels: tuple[int, ...], quotes: Sequence[Quote]) -> Sentence:

@@ -154,11 +154,15 @@ def choose_quotes(question: str, hits: Sequence[Hit], *, limit: int) -> tuple[Qu
     """The best lines of each hit, best hit first, labelled from 1; lines that were quoted already are passed over."""
     query = parse(question)
     rarity = _rarity([hit.chunk.text for hit in hits])
+    lines = [_best_lines(hit.chunk, hit.document, query, rarity) for hit in hits]
+    # What shares no word and no figure with the question is company for one such quote, and noise beside two.
+    sharing = sum(score > 0 for _, _, score in lines)
     quotes: list[Quote] = []
-    for hit in hits:
+    for hit, (start, end, score) in zip(hits, lines, strict=True):
         if len(quotes) == limit:
             break
-        start, end = _best_lines(hit.chunk, hit.document, query, rarity)
+        if score == 0 and sharing > 1:
+            continue
         quote = Quote(len(quotes) + 1, hit, start, end, hit.document.text[start:end])
         twin = next((i for i, other in enumerate(quotes) if _repeats(quote, other)), None)
         if twin is None:
@@ -168,10 +172,10 @@ def choose_quotes(question: str, hits: Sequence[Hit], *, limit: int) -> tuple[Qu
     return tuple(quotes)
 
 
-def _best_lines(chunk: Chunk, document: Document, query: Query, rarity: Mapping[str, float]) -> tuple[int, int]:
-    """The run of sentences of at most 60 words that holds most of the question's rare words and figures.
+def _best_lines(chunk: Chunk, document: Document, query: Query, rarity: Mapping[str, float]) -> tuple[int, int, float]:
+    """Start, end and score of the sentences, 60 words at most, that hold most of the question's words and figures.
 
-    Of equals the longest: what stands around a claim is what makes it readable.
+    Rare words count most. Of equals the longest: what stands around a claim is what makes it readable.
     """
     sentences = split_sentences(document.text, chunk.start, chunk.end)
     wanted = {_stem(word) for word in query.words}
@@ -187,7 +191,7 @@ def _best_lines(chunk: Chunk, document: Document, query: Query, rarity: Mapping[
             score += _FIGURE_WEIGHT * len({figure.canonical for figure in figures(text)} & set(query.terms))
             if (score, size) > best_score:
                 best, best_score = (start, end), (score, size)
-    return best
+    return *best, max(0.0, best_score[0])
 
 
 def _repeats(quote: Quote, other: Quote) -> bool:

@@ -64,6 +64,24 @@ def test_a_sentence_that_its_sources_do_not_bear_out_is_withheld(prose: str, rea
     assert verdicts(prose) == [("withheld", reason)]
 
 
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "Pricing is 20-40x cheaper, says Citi.",
+        "Pricing is 20-40x cheaper, says Citi [1].",
+        "Pricing is 20-40x cheaper [7].",
+    ],
+)
+def test_a_missing_or_wrong_label_is_mended_where_one_source_bears_the_sentence_out(prose: str) -> None:
+    (sentence,) = check(prose, QUOTES)
+    assert (sentence.verdict, sentence.labels) == ("checked", (2,))
+
+
+def test_a_sentence_in_other_words_is_not_given_a_source() -> None:
+    (sentence,) = check("Everybody loves cheap chips.", QUOTES)
+    assert sentence.verdict == "withheld"
+
+
 def test_each_sentence_is_judged_by_itself() -> None:
     assert [verdict for verdict, _ in verdicts("It is $2 an hour [1]. It is $3 an hour [1].")] == [
         "checked",

@@ -162,6 +162,13 @@ def test_a_quote_is_an_exact_slice_inside_its_chunk(retriever: Retriever) -> Non
         assert quote.hit.chunk.start <= quote.start < quote.end <= quote.hit.chunk.end
 
 
+def test_a_line_that_shares_nothing_with_the_question_is_no_company_for_two_that_do(retriever: Retriever) -> None:
+    hits = retriever.search("advanced GPUs rented", k=9)
+    quotes = choose_quotes("advanced GPUs rented", hits, limit=9)
+    assert {quote.hit.document.path for quote in quotes} == {"bernstein.eml", "citi.eml"}
+    assert len(choose_quotes("zebra", hits, limit=9)) > 1
+
+
 def test_quotes_are_labelled_from_one_and_never_repeat_a_line(retriever: Retriever) -> None:
     hits = retriever.search("GPUs", k=9)
     quotes = choose_quotes("GPUs", hits + hits, limit=9)
