@@ -369,5 +369,9 @@ def _say_error(error: RagError) -> None:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
+    from rag import models
+
     names = ("corpus", "index", "model", "embedding_model", "think")
-    return Settings.load(**{name: getattr(arguments, name, None) for name in names})
+    settings = Settings.load(**{name: getattr(arguments, name, None) for name in names})
+    models.check(settings.model)
+    return settings

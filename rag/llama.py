@@ -15,8 +15,9 @@ import itertools
 import logging
 import os
 import platform
+import subprocess
+import sys
 import threading
-import weakref
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from pathlib import Path
 from time import perf_counter
 
 from rag.errors import ModelFailed, PromptTooLong
-from rag.llm import Piece, Stream
+from rag.llm import Floor, Piece, Stream
 from rag.prompts import CLOSE_THOUGHT, Family, Segment, render
 from rag.records import Turn, Usage
 
@@ -33,11 +34,15 @@ from rag.records import Turn, Usage
 _SLICE = 128
 # A span of this many tokens seen this often is a loop: an answer has at most 256 tokens and quotes once.
 _SPAN, _SPAN_LIMIT = 12, 3
+# Opening a GGUF on trial: the largest of the catalogue takes half a minute from a cold disk.
+_TRIAL_SECONDS = 300.0
 # DeepSeek's advice for R1 (README, "Usage Recommendations"); greedy thoughts run into loops.
 _THOUGHT_TEMPERATURE, _TOP_P, _TOP_K = 0.6, 0.95, 40
 
 _R1_MARKERS = frozenset(("<｜User｜>", "<｜Assistant｜>", "<think>", "</think>"))
 _CHATML_MARKERS = frozenset(("<|im_start|>", "<|im_end|>"))
+# What Qwen3's own template gives a model that is not to think; without it, it opens a thought at once.
+_EMPTY_THOUGHT = Segment("<think>\n\n</think>\n\n", special=True)
 
 
 class _Flag:
@@ -171,11 +176,39 @@ def _load_gguf(path: Path) -> int:
     params.use_extra_bufts = platform.machine().lower() not in ("x86_64", "amd64")
     model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params) if path.is_file() else None
     if not model:
-        raise ModelFailed(
-            f"{path} is not a model that llama.cpp can load.",
-            remedy="Pull it again, or check that the file is a complete GGUF of an architecture it knows.",
-        )
+        raise _not_loadable(path)
     return int(model)
+
+
+def _not_loadable(path: Path) -> ModelFailed:
+    return ModelFailed(
+        f"{path} is not a model that llama.cpp can load.",
+        remedy="Pull it again, or check that the file is a complete GGUF of an architecture it knows.",
+    )
+
+
+def try_out(path: Path) -> None:
+    """Open ``path`` in another process first; raises ModelFailed if that process dies of it.
+
+    llama.cpp ends the process on what it does not expect: 4 of 260 GGUFs with a changed header did so.
+    """
+    code = "import sys; from rag.llama import open_and_read; open_and_read(sys.argv[1])"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-P", "-c", code, os.fspath(path)]
+    try:
+        subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRIAL_SECONDS, check=True
+        )
+    except subprocess.SubprocessError as error:
+        raise _not_loadable(path) from error
+
+
+def open_and_read(path: str) -> None:
+    """Have a model read and write a little; what it says of itself is left to whoever opens it next."""
+    with contextlib.suppress(ModelFailed):
+        model = LlamaModel(Path(path), name=path, context_tokens=256)
+        with contextlib.closing(model):
+            list(model.stream([Turn("user", "Hello")], thinking_tokens=0, answer_tokens=1))
 
 
 def _open_context(model: int, context_tokens: int, threads: int) -> int:
@@ -191,11 +224,20 @@ def _open_context(model: int, context_tokens: int, threads: int) -> int:
     return int(llama_cpp.llama_init_from_model(model, params) or 0)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """A text that grows: the prompt, then what the model writes after it."""
+
+    ids: list[int]
+    flag: _Flag
+
+
 class LlamaModel:
     """A GGUF in this process, through llama.cpp; one stream runs at a time, others wait.
 
-    The context keeps what it has read, so a prompt that begins like the last one is read from where they
-    part.
+    A stream that is not asked for a piece for a second gives way to one that waits, and reads its text anew
+    when it goes on. The context keeps what it has read, so a prompt that begins like the last one is read
+    from about where they part.
     """
 
     remote = False
@@ -222,9 +264,10 @@ class LlamaModel:
         self._room = int(llama_cpp.llama_n_ctx(self._context))
         self._closing = self._vocabulary.prompt_ids([CLOSE_THOUGHT])[self._vocabulary.bos is not None :]
         self._read: list[int] = []
-        self._lock = threading.Lock()  # the context: held for the whole of a stream
+        self._whole = 0  # how many of `_read` came in whole slices
+        self._run: _Run | None = None  # whose text `_read` is
+        self._floor = Floor()
         self._vocabulary_lock = threading.Lock()  # held for moments, so that `fits` waits for no stream
-        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         strlen = ctypes.CDLL("msvcrt" if os.name == "nt" else None).strlen
         self._asks = ctypes.cast(strlen, llama_cpp.ggml_abort_callback)
 
@@ -236,27 +279,24 @@ class LlamaModel:
     def stream(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> Stream:
         """Answer the last turn; iterating raises PromptTooLong and ModelFailed."""
         flag = _Flag()
-        stream = Stream(self._pieces(turns, thinking_tokens, answer_tokens, flag), flag.set)
-        self._streams.add(stream)
-        return stream
+        return Stream(self._pieces(turns, thinking_tokens, answer_tokens, flag), flag.set)
 
     def close(self) -> None:
         """Stop what is running and free the memory; may be called twice."""
-        for stream in list(self._streams):
-            stream.close()
-        with self._lock, self._vocabulary_lock:
+        self._floor.close()
+        with self._vocabulary_lock:
             self._owned.close()
             self._context = 0
 
     def _prompt(self, turns: Sequence[Turn], thinking_tokens: int) -> list[int]:
-        think = self.thinks and thinking_tokens > 0
+        family, tags = self._vocabulary.family, self._vocabulary.think
+        segments = render(family, turns, think=self.thinks and thinking_tokens > 0)
+        if family == "chatml" and len(tags) == 2:
+            segments.append(_EMPTY_THOUGHT)
         with self._vocabulary_lock:
-            self._require_open()
-            return self._vocabulary.prompt_ids(render(self._vocabulary.family, turns, think=think))
-
-    def _require_open(self) -> None:
-        if not self._context:
-            raise ModelFailed(f"{self.name} has been closed.", remedy="Open it again.")
+            if not self._context:
+                raise ModelFailed(f"{self.name} has been closed.", remedy="Open it again.")
+            return self._vocabulary.prompt_ids(segments)
 
     def _reserve(self, thinking_tokens: int, answer_tokens: int) -> int:
         thought = thinking_tokens + len(self._closing) if self.thinks and thinking_tokens > 0 else 0
@@ -272,44 +312,71 @@ class LlamaModel:
                 " the thought and the answer included.",
                 remedy="Ask for fewer quotes, shorten the conversation, or raise context_tokens.",
             )
-        with self._lock:
-            started, prompt_tokens = perf_counter(), len(ids)
-            reused = self._begin(ids, flag)
-            first, counts = 0.0, {True: 0, False: 0}
-            for thought in (True, False) if self.thinks and thinking_tokens > 0 else (False,):
-                decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-                for token in self._tokens(ids, thinking_tokens if thought else answer_tokens, thought, flag):
-                    text = ""
-                    if token is not None:
-                        first = first or perf_counter() - started
-                        counts[thought] += 1
-                        text = decode(self._vocabulary.bytes_of(token))
-                    if text or token is None:
-                        yield Piece(text, thought)
-                if flag:
-                    return
-                if thought:
-                    ids += self._close_thought(ids)
-            seconds = _seconds(started, first)
-            yield Piece("", False, Usage(prompt_tokens, reused, counts[True], counts[False], seconds))
+        run = _Run(ids, flag)
+        with contextlib.closing(self._write(run, thinking_tokens, answer_tokens)) as pieces:
+            try:
+                while (piece := self._next(run, pieces)) and not flag:
+                    yield piece
+            finally:
+                self._floor.leave(flag)
 
-    def _begin(self, ids: Sequence[int], flag: _Flag) -> int:
-        """Keep what the context has read of ``ids``, at most all but one: the last one gives the logits."""
+    def _next(self, run: _Run, pieces: Iterator[Piece]) -> Piece | None:
+        """Work on the next piece while ``run`` has the context, which another may have had in between."""
+        if not self._floor.take(run.flag):
+            return None
+        try:
+            if self._run is not run:
+                self._begin(run)
+            return next(pieces, None)
+        finally:
+            self._floor.rest()
+
+    def _write(self, run: _Run, thinking_tokens: int, answer_tokens: int) -> Generator[Piece, None, None]:
+        started, prompt_tokens, reused = perf_counter(), len(run.ids), len(self._read)
+        first, counts = 0.0, {True: 0, False: 0}
+        for thought in (True, False) if self.thinks and thinking_tokens > 0 else (False,):
+            decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+            for token in self._tokens(run, thinking_tokens if thought else answer_tokens, thought):
+                text = ""
+                if token is not None:
+                    first = first or perf_counter() - started
+                    counts[thought] += 1
+                    text = decode(self._vocabulary.bytes_of(token))
+                if text or token is None:
+                    yield Piece(text, thought)
+            if run.flag:
+                return
+            if thought:
+                run.ids.extend(self._close_thought(run.ids))
+        yield Piece("", False, Usage(prompt_tokens, reused, counts[True], counts[False], _seconds(started, first)))
+
+    def _begin(self, run: _Run) -> None:
+        """Keep what the context has read of ``run``'s text, in whole slices, at most all but the last token.
+
+        The last token gives the logits. Whole slices, because other batches give other roundings: the same
+        question, asked again after a cached prompt, had another answer.
+        """
         import llama_cpp
 
-        self._require_open()
-        address = ctypes.cast(flag.bytes, ctypes.c_void_p)
+        address = ctypes.cast(run.flag.bytes, ctypes.c_void_p)
         llama_cpp.llama_set_abort_callback(self._context, self._asks, address)
-        pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(self._read, ids[:-1], strict=False))
-        reused = sum(1 for _ in pairs)
-        del self._read[reused:]
-        llama_cpp.llama_memory_seq_rm(llama_cpp.llama_get_memory(self._context), 0, reused, -1)
-        return reused
+        pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(self._read, run.ids[:-1], strict=False))
+        kept = min(sum(1 for _ in pairs), self._whole)
+        kept -= kept % _SLICE
+        memory = llama_cpp.llama_get_memory(self._context)
+        if not llama_cpp.llama_memory_seq_rm(memory, 0, kept, -1):
+            # A recurrent model has one state for all that it has read, and cannot go back.
+            llama_cpp.llama_memory_clear(memory, True)
+            kept = 0
+        del self._read[kept:]
+        self._whole = kept
+        self._run = run
 
-    def _evaluate(self, ids: Sequence[int], flag: _Flag) -> Iterator[None]:
-        """Read what is new in ``ids``; yields after each slice of several tokens, ends early on ``flag``."""
+    def _evaluate(self, run: _Run) -> Iterator[None]:
+        """Read what is new in the text; yields after each slice of several tokens, ends early on the flag."""
         import llama_cpp
 
+        ids, flag = run.ids, run.flag
         while not flag and len(self._read) < len(ids):
             part = ids[len(self._read) : len(self._read) + _SLICE]
             array = (llama_cpp.llama_token * len(part))(*part)
@@ -321,19 +388,22 @@ class LlamaModel:
                 )
             if not status:
                 self._read += part
+                if len(part) == _SLICE and self._whole + _SLICE == len(self._read):
+                    self._whole += _SLICE
             if len(part) > 1:
                 yield
 
-    def _tokens(self, ids: list[int], limit: int, thought: bool, flag: _Flag) -> Iterator[int | None]:
-        """Continue ``ids``, which grow, up to a marker, ``limit`` tokens or a loop; None: sign of life."""
+    def _tokens(self, run: _Run, limit: int, thought: bool) -> Iterator[int | None]:
+        """Continue the text, which grows, up to a marker, ``limit`` tokens or a loop; None: sign of life."""
         import llama_cpp
 
+        ids = run.ids
         spans: Counter[tuple[int, ...]] = Counter()
         with self._sampler(thought) as sampler:
             start = len(ids)
             while len(ids) - start < limit:
-                yield from self._evaluate(ids, flag)
-                if flag:
+                yield from self._evaluate(run)
+                if run.flag:
                     return
                 token = llama_cpp.llama_sampler_sample(sampler, self._context, -1)
                 if self._vocabulary.is_marker(token):

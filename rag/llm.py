@@ -13,9 +13,10 @@ import json
 import os
 import re
 import socket
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from time import perf_counter
+from dataclasses import dataclass, replace
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit
 
@@ -31,6 +32,11 @@ _THINKERS = re.compile(r"\br1\b|qwq|think|reason", re.IGNORECASE)
 _CHARACTERS_PER_TOKEN = 3
 # A server reads the whole prompt before its first byte: 4096 tokens of a 7B on a laptop are some minutes.
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 600.0
+# Seconds for which a stream keeps the floor while nobody asks for its next piece. A page that draws a
+# piece is back within milliseconds.
+_PATIENCE, _POLL_SECONDS = 1.0, 0.05
+# A server thinks as long as its model likes: with 256 tokens for both, R1 had none left for the answer.
+_SERVER_THOUGHT_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +67,23 @@ class ChatModel(Protocol):
     @property
     def name(self) -> str:
         """What to call it in front of the user."""
-        ...
 
     @property
     def thinks(self) -> bool:
         """Whether a thinking budget has any effect."""
-        ...
 
     @property
     def remote(self) -> bool:
         """Whether the turns leave this machine."""
-        ...
 
     def fits(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> bool:
         """Say whether the context has room for the turns, the thought and the answer."""
-        ...
 
     def stream(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> PieceStream:
         """Answer the last turn; iterating raises PromptTooLong and ModelFailed."""
-        ...
 
     def close(self) -> None:
         """Give the memory or the connection back; a running stream is stopped."""
-        ...
 
 
 class Stream:
@@ -108,6 +108,59 @@ class Stream:
         # "generator already executing": the thread that executes it has just been told to stop.
         with contextlib.suppress(ValueError):
             self._pieces.close()
+
+
+class StopFlag(Protocol):
+    """What tells a running model to stop."""
+
+    def set(self) -> None: ...  # noqa: D102
+    def __bool__(self) -> bool: ...  # noqa: D105
+
+
+class Floor:
+    """Who may use a model: one stream at a time, up to its end, unless its consumer stays away.
+
+    A stream that nobody goes on with (a ``break`` out of the loop while it is bound to a name) blocked the
+    next question for ever. Now that question waits for ``_PATIENCE`` seconds and takes the floor.
+    """
+
+    def __init__(self) -> None:
+        """Nobody has the floor yet."""
+        self._changed = threading.Condition()
+        self._holder: StopFlag | None = None
+        self._busy = self._closed = False
+        self._rested = 0.0
+
+    def take(self, flag: StopFlag) -> bool:
+        """Wait for the floor; false once ``flag`` is set or the floor is closed."""
+        with self._changed:
+            while not flag and not self._closed:
+                free = self._holder in (None, flag) or monotonic() - self._rested > _PATIENCE
+                if free and not self._busy:
+                    self._holder, self._busy = flag, True
+                    return True
+                self._changed.wait(_POLL_SECONDS)
+            return False
+
+    def rest(self) -> None:
+        """Between two pieces: the holder comes first for a while."""
+        with self._changed:
+            self._busy, self._rested = False, monotonic()
+            self._changed.notify_all()
+
+    def leave(self, flag: StopFlag) -> None:
+        """Give the floor up, if ``flag`` has it."""
+        with self._changed:
+            if self._holder is flag:
+                self._holder = None
+
+    def close(self) -> None:
+        """Stop who is at work and wait for that alone; nobody gets the floor any more."""
+        with self._changed:
+            self._closed = True
+            if self._busy and self._holder is not None:
+                self._holder.set()
+            self._changed.wait_for(lambda: not self._busy)
 
 
 _TAG = re.compile(r"<(/?)think>")
@@ -141,6 +194,7 @@ class _Splitter:
     def end(self) -> Iterator[Piece]:
         text, self._held = self._held, ""
         yield from self._emit(text, known=False)
+        self._thought = False
 
     def _emit(self, text: str, *, known: bool) -> Iterator[Piece]:
         text, self._unknown = self._unknown + text, ""
@@ -148,26 +202,41 @@ class _Splitter:
             yield Piece(text, known if self._thought is None else self._thought)
 
 
-def split_thought(pieces: Iterable[str], *, opened: bool | None) -> Iterator[Piece]:
-    """Split ``<think>…</think>`` from the answer, however the text is cut.
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one event of a server's stream adds; its ``usage`` counts thought and answer as one."""
+
+    content: str = ""
+    thought: str = ""
+    finished: bool = False
+    usage: Usage | None = None
+
+
+def split_thought(deltas: Iterable[Delta], *, opened: bool | None) -> Iterator[Piece]:
+    """Tell thought from answer: by the server's own split, and by ``<think>…</think>``, however it is cut.
 
     ``opened`` says whether the template has opened the thought: then text without a closer is all thought.
     None means that nobody knows: text is held until the first tag tells, and is an answer if none comes.
     """
     splitter = _Splitter(opened)
-    for text in pieces:
-        yield from splitter.feed(text)
+    for delta in deltas:
+        if delta.thought:
+            yield from splitter.end()  # the server splits, so what follows is the answer
+            yield Piece(delta.thought, True)
+        yield from splitter.feed(delta.content)
     yield from splitter.end()
 
 
-@dataclass(frozen=True, slots=True)
-class _Delta:
-    """What one event of a server's stream adds; ``usage`` is the server's own count, where it sends one."""
-
-    thought: str = ""
-    content: str = ""
-    finished: bool = False
-    usage: Mapping[str, Any] | None = None
+def server_host(url: str) -> str:
+    """The host of an http or https URL; raises ModelFailed for what is none."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.scheme in ("http", "https") and parts.port != 0 else None
+    except ValueError:
+        host = None
+    if not host:
+        raise ModelFailed(f"{url} is not the URL of a server.", remedy="Write it like http://localhost:8080.")
+    return host
 
 
 class ServerModel:
@@ -178,42 +247,29 @@ class ServerModel:
 
     def __init__(self, url: str, *, name: str = "", context_tokens: int = 4096, seed: int = 0) -> None:
         """Take a URL with or without ``/v1``; without ``name``, ask the server; raises ModelFailed."""
-        import httpx
-
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ModelFailed(f"{url} is not the URL of a server.", remedy="Write it like http://localhost:8080.")
-        self.remote = not _is_loopback(parts.hostname)
+        self.remote = not _is_loopback(server_host(url))
         self._url = url.rstrip("/").removesuffix("/chat/completions").removesuffix("/v1") + "/v1"
-        key = os.environ.get("RAG_API_KEY", "")
-        self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS),
-            # `_Connection` learns of a socket when it is opened, so none is reused.
-            limits=httpx.Limits(max_keepalive_connections=0),
-            # A proxy of the environment would be handed what was meant for this machine.
-            trust_env=self.remote,
-        )
+        self._client = self._open()
+        self._lock = threading.Lock()
+        self._connections: set[_Connection] = set()
+        self._closed = False
         self._context_tokens = context_tokens
         self._seed = seed
-        try:
-            self.name = name or self._first_model()
-        except ModelFailed:
-            self._client.close()
-            raise
+        self.name = name or self._first_model()
         self.thinks = bool(_THINKERS.search(self.name))
 
     def fits(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> bool:
         """Estimate whether the context has room: only the server could count."""
         prompt = sum(len(turn.content) for turn in turns) // _CHARACTERS_PER_TOKEN
-        return prompt + thinking_tokens + answer_tokens <= self._context_tokens
+        return prompt + self._thought_tokens(thinking_tokens) + answer_tokens <= self._context_tokens
 
     def stream(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> Stream:
         """Answer the last turn; iterating raises PromptTooLong and ModelFailed."""
         connection = _Connection()
+        thinking_tokens = self._thought_tokens(thinking_tokens)
         body = {
             "model": self.name,
-            "messages": [{"role": turn.role, "content": turn.content} for turn in turns],
+            "messages": [{"role": turn.role, "content": _encodable(turn.content)} for turn in turns],
             "max_tokens": thinking_tokens + answer_tokens,
             "temperature": 0.6 if thinking_tokens else 0.0,
             "top_p": 0.95,
@@ -224,8 +280,36 @@ class ServerModel:
         return Stream(self._pieces(body, connection), connection.interrupt)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Stop what is running and close the connections; may be called twice."""
+        with self._lock:
+            self._closed = True
+            for connection in tuple(self._connections):
+                connection.interrupt()
         self._client.close()
+
+    def _thought_tokens(self, wanted: int) -> int:
+        """Room for a thought, which no request can forbid a server's model."""
+        return max(wanted, _SERVER_THOUGHT_TOKENS) if self.thinks else wanted
+
+    def _open(self) -> httpx.Client:
+        import httpx
+
+        key = os.environ.get("RAG_API_KEY", "")
+        try:
+            httpx.URL(self._url)
+            return httpx.Client(
+                headers={"Authorization": f"Bearer {key}"} if key else {},
+                timeout=httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS),
+                # `_Connection` learns of a socket when it is opened, so none is reused.
+                limits=httpx.Limits(max_keepalive_connections=0),
+                # A proxy of the environment would be handed what was meant for this machine.
+                trust_env=self.remote,
+            )
+        except (httpx.InvalidURL, ImportError, ValueError, OSError) as error:
+            raise ModelFailed(
+                f"{self._url} cannot be asked ({type(error).__name__}): {str(error)[:200]}.",
+                remedy="Mend the URL, RAG_API_KEY (ASCII only) or the proxy of the environment (http only).",
+            ) from error
 
     def _first_model(self) -> str:
         import httpx
@@ -236,36 +320,40 @@ class ServerModel:
             return str(response.json()["data"][0]["id"])
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise ModelFailed(f"{self._url} names no model.", remedy="Pass the model's name.") from error
 
     def _pieces(self, body: Mapping[str, Any], connection: _Connection) -> Generator[Piece, None, None]:
         import httpx
 
         started, first = perf_counter(), 0.0
-        counts, usage = {True: 0, False: 0}, None
-        splitter = _Splitter(None if self.thinks else False)
+        counts = {True: 0, False: 0}
+        with self._lock:
+            if self._closed:
+                raise ModelFailed(f"{self.name} has been closed.", remedy="Open it again.")
+            self._connections.add(connection)
         try:
             with contextlib.closing(self._deltas(body, connection)) as deltas:
-                for delta in deltas:
-                    usage = delta.usage or usage
-                    if delta.thought:
-                        splitter = _Splitter(False)  # the server splits, so what follows is the answer
-                    for piece in (*_thought(delta.thought), *splitter.feed(delta.content)):
-                        first = first or perf_counter() - started
-                        counts[piece.thought] += 1
-                        yield piece
-        except httpx.HTTPError as error:
+                for piece in split_thought(deltas, opened=None if self.thinks else False):
+                    first = first or perf_counter() - started
+                    counts[piece.thought] += 1
+                    yield piece
+        except (httpx.HTTPError, RuntimeError, ValueError) as error:
             if connection.interrupted:
                 return
-            raise self._unreachable(error) from error
+            if isinstance(error, httpx.HTTPError):
+                raise self._unreachable(error) from error
+            raise
+        finally:
+            self._connections.discard(connection)
         if connection.interrupted:
             return
-        yield from splitter.end()
+        sent, thoughts = connection.usage, counts[True]
+        answers = max(sent.answer_tokens - thoughts, 0) if sent.answer_tokens else counts[False]
         seconds = {"first_token": first, "prose": perf_counter() - started - first}
-        yield Piece("", False, _usage(usage or {}, counts[True], counts[False], seconds))
+        yield Piece("", False, replace(sent, thinking_tokens=thoughts, answer_tokens=answers, seconds=seconds))
 
-    def _deltas(self, body: Mapping[str, Any], connection: _Connection) -> Generator[_Delta, None, None]:
+    def _deltas(self, body: Mapping[str, Any], connection: _Connection) -> Generator[Delta, None, None]:
         """Read the events up to the end that the server declares; raises ModelFailed where it does not."""
         finished = False
         with self._client.stream(
@@ -280,11 +368,12 @@ class ServerModel:
                     return
                 delta = self._delta(data)
                 finished = finished or delta.finished
+                connection.usage = delta.usage or connection.usage
                 yield delta
         if not finished and not connection.interrupted:
             raise ModelFailed(f"{self._url} broke off in the middle of an answer.", remedy="See the server's log.")
 
-    def _delta(self, data: str) -> _Delta:
+    def _delta(self, data: str) -> Delta:
         try:
             event = json.loads(data)
             if error := event.get("error"):
@@ -292,13 +381,13 @@ class ServerModel:
             choice: dict[str, Any] = next(iter(event.get("choices") or ()), {})
             delta = choice.get("delta") or {}
             thought = delta.get("reasoning_content") or delta.get("reasoning") or ""
-            return _Delta(
-                str(thought),
-                str(delta.get("content") or ""),
-                bool(choice.get("finish_reason")),
-                event.get("usage"),
+            return Delta(
+                content=_encodable(str(delta.get("content") or "")),
+                thought=_encodable(str(thought)),
+                finished=bool(choice.get("finish_reason")),
+                usage=_usage(event.get("usage")),
             )
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, OverflowError, RecursionError) as error:
             raise ModelFailed(
                 f"{self._url} sent what is no completion: {data[:200]}",
                 remedy="Check that it is an OpenAI-compatible server.",
@@ -326,22 +415,30 @@ class ServerModel:
 
 
 class _Connection:
-    """The socket of one request: only shutting it down wakes a thread that waits for the first byte."""
+    """One request: its socket (only shutting it down wakes who waits for the first byte) and its cost."""
 
     def __init__(self) -> None:
         self.interrupted = False
+        self.usage = Usage()
         self._socket: socket.socket | None = None
 
     def notice(self, event: str, info: Mapping[str, Any]) -> None:
         """Take the socket from httpx's trace, plain or wrapped in TLS."""
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._socket = info["return_value"].get_extra_info("socket")
+            if self.interrupted:
+                self.interrupt()
 
     def interrupt(self) -> None:
+        """Wake who waits; first the mark, then the socket: `notice`, in another thread, goes the other way."""
         self.interrupted = True
         if self._socket is not None:
             with contextlib.suppress(OSError):  # it is closed already
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()  # untrusted text may hold lone surrogates
 
 
 def _is_loopback(host: str) -> bool:
@@ -351,17 +448,12 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _thought(text: str) -> tuple[Piece, ...]:
-    return (Piece(text, True),) if text else ()
-
-
-def _usage(sent: Mapping[str, Any], thoughts: int, answers: int, seconds: Mapping[str, float]) -> Usage:
-    """Combine the server's count with ours; a server sends a piece a token, and counts both kinds as one."""
+def _usage(sent: Mapping[str, Any] | None) -> Usage | None:
+    if not sent:
+        return None
     details = sent.get("prompt_tokens_details") or {}
     return Usage(
         prompt_tokens=int(sent.get("prompt_tokens") or 0),
         cached_tokens=int(details.get("cached_tokens") or 0),
-        thinking_tokens=thoughts,
-        answer_tokens=max(int(sent.get("completion_tokens") or thoughts + answers) - thoughts, 0),
-        seconds=seconds,
+        answer_tokens=int(sent.get("completion_tokens") or 0),
     )

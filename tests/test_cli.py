@@ -163,6 +163,15 @@ def test_a_stale_index_is_named_and_rebuilt_when_told(
     assert run(capsys, "search", "chips")[0] == 0
 
 
+@pytest.mark.parametrize("model", ["r1-70b", "http://[bad", "http://127.0.0.1:abc", "no/such/file.gguf"])
+def test_a_model_that_cannot_be_is_named_before_anything_is_searched(
+    here: Path, capsys: pytest.CaptureFixture[str], model: str
+) -> None:
+    code, out, err = run(capsys, QUESTION, "--model", model)
+    assert (code, out) == (2, "")
+    assert model in err
+
+
 def test_status_says_where_things_are(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "not built yet" in run(capsys, "status")[1]
     run(capsys, "index")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import ModelFailed, PromptTooLong
-from rag.llm import Piece, ServerModel, Stream, split_thought
+from rag.llm import Delta, Piece, ServerModel, Stream, split_thought
 from rag.records import Turn
 
 HELLO = (Turn("user", "Hello"),)
@@ -27,7 +27,7 @@ def joined(pieces: Sequence[Piece]) -> tuple[str, str]:
 
 
 def split(*texts: str, opened: bool | None = False) -> tuple[str, str]:
-    return joined(list(split_thought(texts, opened=opened)))
+    return joined(list(split_thought([Delta(text) for text in texts], opened=opened)))
 
 
 def test_a_tagged_thought_is_split_from_the_answer() -> None:
@@ -55,8 +55,13 @@ def test_text_without_tags_is_the_answer_where_nobody_knows() -> None:
 
 
 def test_an_answer_is_not_held_back_where_no_thought_can_come() -> None:
-    pieces = split_thought(iter(["yes", " and no"]), opened=False)
+    pieces = split_thought(iter([Delta("yes"), Delta(" and no")]), opened=False)
     assert next(iter(pieces)) == Piece("yes", False)
+
+
+def test_what_was_held_when_the_server_turns_out_to_split_is_not_lost() -> None:
+    deltas = [Delta("so <"), Delta(thought="hm"), Delta("yes")]
+    assert joined(list(split_thought(deltas, opened=None))) == ("hm", "so <yes")
 
 
 TEXTS = st.lists(st.sampled_from(["<think>", "</think>", "<thin", "</", "<", ">", "a", " ", "é"])).map("".join)
@@ -71,7 +76,7 @@ def test_any_cutting_gives_the_same_thought_and_answer(text: str, cuts: list[int
 
 @given(TEXTS, st.sampled_from([True, False, None]))
 def test_no_tag_is_shown_and_nothing_else_is_lost(text: str, opened: bool | None) -> None:
-    shown = "".join(piece.text for piece in split_thought([text], opened=opened))
+    shown = "".join(piece.text for piece in split_thought([Delta(text)], opened=opened))
     assert shown == text.replace("</think>", "").replace("<think>", "")
 
 
@@ -102,6 +107,7 @@ class Script:
         self.status = status
         self.body: dict[str, Any] = {}
         self.key: str | None = None
+        self.models = b'{"data": [{"id": "some-model"}]}'
 
 
 def event(**delta: str) -> bytes:
@@ -113,7 +119,7 @@ def serving(script: Script) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._begin(200)
-            self.wfile.write(b'{"data": [{"id": "some-model"}]}')
+            self.wfile.write(script.models)
 
         def do_POST(self) -> None:
             script.body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -204,6 +210,28 @@ def test_thought_and_answer_share_the_servers_budget() -> None:
     assert (script.body["max_tokens"], script.body["messages"]) == (30, [{"role": "user", "content": "Hello"}])
 
 
+def test_a_model_that_thinks_unasked_gets_room_for_it() -> None:
+    script = lines(event(content="yes"), DONE)
+    with served(script, name="deepseek-r1") as model:
+        list(model.stream(HELLO, thinking_tokens=0, answer_tokens=20))
+        fits = model.fits(HELLO, thinking_tokens=0, answer_tokens=4096 - 1024)
+    assert (script.body["max_tokens"], script.body["temperature"], fits) == (1044, 0.6, False)
+
+
+def test_a_model_that_does_not_think_is_asked_for_its_likeliest_words() -> None:
+    script = lines(event(content="yes"), DONE)
+    with served(script) as model:
+        list(model.stream(HELLO, thinking_tokens=0, answer_tokens=20))
+    assert (script.body["max_tokens"], script.body["temperature"]) == (20, 0.0)
+
+
+def test_a_lone_surrogate_is_neither_sent_nor_passed_on() -> None:
+    script = lines(event(content="a\ud800"), DONE)
+    with served(script) as model:
+        pieces = list(model.stream([Turn("user", "b\ud800")], thinking_tokens=0, answer_tokens=5))
+    assert (script.body["messages"][0]["content"], joined(pieces)[1]) == ("b?", "a?")
+
+
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAG_API_KEY", "abc")
     script = lines(event(content="yes"), DONE)
@@ -244,7 +272,19 @@ def test_a_connection_that_is_cut_is_no_finished_answer() -> None:
         ask(lines(event(content="y")))
 
 
-@pytest.mark.parametrize("data", [b"data: {\n\n", b"data: 7\n\n", b'data: {"choices": 1}\n\n'])
+def usage(sent: object) -> bytes:
+    return b"data: " + json.dumps({"choices": [], "usage": sent}).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"data: {\n\n", b"data: 7\n\n", b'data: {"choices": 1}\n\n', b"data: " + b"[" * 100_000 + b"\n\n"),
+        *(usage([1]), usage("x"), usage(7), usage({"prompt_tokens": "abc"}), usage({"prompt_tokens_details": [1]})),
+        usage({"completion_tokens": float("inf")}),
+    ],
+    ids=range(10),
+)
 def test_what_is_no_completion_is_told(data: bytes) -> None:
     with pytest.raises(ModelFailed, match="no completion"):
         ask(lines(data))
@@ -258,9 +298,34 @@ def test_a_server_that_is_not_there_is_told_when_it_is_opened() -> None:
         ServerModel(f"http://127.0.0.1:{port}")
 
 
-@pytest.mark.parametrize("url", ["localhost:8080", "ftp://localhost", "http://"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8080", "ftp://localhost", "http://", "http://[bad", "http://127.0.0.1:abc", "http://h:99999"]
+)
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(ModelFailed, match="URL"):
+        ServerModel(url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/\x01", "http://exa mple\x7f", "http://user:p@h\u2100"])
+def test_a_url_that_cannot_be_asked_is_refused(url: str) -> None:
+    with pytest.raises(ModelFailed):
+        ServerModel(url, name="m")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("RAG_API_KEY", "ключ"), ("ALL_PROXY", "socks5://127.0.0.1:1"), ("ALL_PROXY", "gopher://x")]
+)
+def test_settings_that_httpx_refuses_are_told(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ModelFailed, match="cannot be asked"):
+        ServerModel("http://10.1.2.3:9", name="m")
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"{}", b"[]", b'{"data": [7]}'])
+def test_a_list_of_models_that_names_none_is_told(body: bytes) -> None:
+    script = lines(DONE)
+    script.models = body
+    with serving(script) as url, pytest.raises(ModelFailed, match="names no model"):
         ServerModel(url)
 
 
@@ -300,7 +365,8 @@ def test_closing_the_stream_closes_the_connection() -> None:
         assert hung_up.wait(5)
 
 
-def test_closing_from_another_thread_ends_the_wait_for_the_first_token() -> None:
+@pytest.mark.parametrize("what", ["stream", "model"])
+def test_closing_from_another_thread_ends_the_wait_for_the_first_token(what: str) -> None:
     asked, released = threading.Event(), threading.Event()
 
     def answer(write: Write) -> None:
@@ -313,8 +379,38 @@ def test_closing_from_another_thread_ends_the_wait_for_the_first_token() -> None
         reader = threading.Thread(target=lambda: pieces.extend(stream))
         reader.start()
         assert asked.wait(5)
-        stream.close()
+        (stream if what == "stream" else model).close()
         reader.join(5)
         ended = not reader.is_alive()
         released.set()
     assert (ended, pieces) == (True, [])
+
+
+def test_a_stream_that_is_closed_while_it_connects_asks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    connecting, closed = threading.Event(), threading.Event()
+    connect = socket.create_connection
+
+    def connect_late(
+        address: tuple[str, int], timeout: float | None = None, source_address: tuple[str, int] | None = None
+    ) -> socket.socket:
+        connecting.set()
+        closed.wait(10)
+        return connect(address, timeout, source_address)
+
+    with served(Script(lambda write: threading.Event().wait(5))) as model:
+        monkeypatch.setattr(socket, "create_connection", connect_late)
+        stream = model.stream(HELLO, thinking_tokens=0, answer_tokens=5)
+        reader = threading.Thread(target=lambda: list(stream))
+        reader.start()
+        assert connecting.wait(5)
+        stream.close()
+        closed.set()
+        reader.join(3)
+        assert not reader.is_alive()
+
+
+def test_a_closed_model_says_so() -> None:
+    with served(lines(DONE)) as model:
+        model.close()
+        with pytest.raises(ModelFailed, match="closed"):
+            list(model.stream(HELLO, thinking_tokens=0, answer_tokens=5))
