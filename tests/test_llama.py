@@ -436,7 +436,7 @@ def test_a_real_model_forgets_what_the_next_prompt_has_not(real: LlamaModel, fre
 def test_a_real_model_that_was_stopped_while_it_read_answers_as_ever(
     real: LlamaModel, fresh: Mapping[str, str], then: str
 ) -> None:
-    say(real, answer=24, text=A)
+    say(real, answer=24, text=REST)  # not what begins like B: the stop is to come in the second of three slices
     assert stop_while_it_reads(real, B) < 3
     assert text_of(say(real, answer=24, text=then)) == fresh[then]
 
@@ -447,3 +447,15 @@ def test_a_real_model_that_gave_way_goes_on(real: LlamaModel) -> None:
     say(real, answer=4, text=B)
     whole = [*pieces, *stream]
     assert usage_of(whole).answer_tokens == 8
+
+
+def test_closing_a_real_model_ends_the_slice_that_it_reads(real: LlamaModel) -> None:
+    stream = real.stream([Turn("user", A)], thinking_tokens=0, answer_tokens=8)
+    next(stream)
+    pieces: list[Piece] = []
+    reader = threading.Thread(target=lambda: pieces.extend(stream))
+    reader.start()
+    time.sleep(0.02)
+    real.close()
+    reader.join(30)
+    assert pieces == []
