@@ -23,10 +23,11 @@ from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, Mode
 from rag.houses import canonical
 from rag.llm import ChatModel
 from rag.models import DEFAULT
+from rag.ownership import ownership
 from rag.records import Hit, Progress, SyncReport, Turn
 from rag.retrieval import Retriever, choose_quotes
 from rag.settings import Settings
-from rag.store import Catalogue, Filters, ownership
+from rag.store import Catalogue, Filters
 from rag.vectors import ChromaVectors, ExactVectors, NearestVectors, discard
 
 

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from rag.embedding import Vectors
-from rag.errors import IndexBusy, IndexDamaged, IndexLocked, IndexMissing, IndexStale
+from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
+from rag.ownership import make_folder
 from rag.records import Chunk, Document, Failure, SourceFile, Voice
 
 FILE = "catalogue.sqlite"
@@ -365,12 +365,6 @@ class Catalogue:
             connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder of an index, for its owner's eyes only."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
-
-
 def _connect(path: Path) -> sqlite3.Connection:
     """Open the file; where nothing can be written (a read-only disk) it is taken to be unchanging."""
     writable = os.access(path.parent, os.W_OK)
@@ -424,36 +418,3 @@ def _insert_document(connection: sqlite3.Connection, document: Document, entries
             "INSERT INTO words (rowid, header, text, terms) VALUES (?, ?, ?, ?)",
             (cursor.lastrowid, entry.header, chunk.text, entry.terms),
         )
-
-
-@contextmanager
-def ownership(folder: Path) -> Iterator[None]:
-    """Be the one process that writes the index in ``folder`` and has its Chroma folder open.
-
-    The kernel lets go of the lock when its holder dies, however it dies. Raises IndexBusy at once when
-    another process holds it: two processes on one Chroma folder corrupt it.
-    """
-    holder = folder / "owner.pid"
-    lock = FileLock(folder / "owner.lock", timeout=0)
-    try:
-        make_folder(folder)
-        lock.acquire()
-    except Timeout as error:
-        try:
-            pid = holder.read_text(encoding="utf-8").strip()
-        except OSError:
-            pid = "unknown"
-        raise IndexBusy(
-            f"Another process (pid {pid}) owns the index in {folder}.",
-            remedy="Wait for it, or stop it: the app and `rag index` take turns.",
-        ) from error
-    except OSError as error:
-        raise IndexLocked(
-            f"The folder {folder} cannot be written: {error.strerror}.", remedy="Choose another with --index."
-        ) from error
-    try:
-        holder.write_text(f"{os.getpid()}\n", encoding="utf-8")
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()

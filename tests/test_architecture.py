@@ -19,7 +19,7 @@ LAYERS = (
     ("errors", "records"),
     ("settings", "terms", "houses", "sentences", "prompts"),
     ("readers", "replies", "cues", "turns", "attribution", "chunking", "citations"),
-    ("embedding", "llm", "llama", "downloads", "models", "store", "vectors"),
+    ("embedding", "llm", "llama", "downloads", "models", "ownership", "store", "vectors"),
     ("indexing", "retrieval"),
     ("answering", "assistant"),
     ("__init__", "present", "cards", "guard", "arguments", "cli", "__main__"),

@@ -9,7 +9,7 @@ import pytest
 
 from rag import Assistant, Settings
 from rag.errors import CorpusMissing, IndexBusy, IndexMissing, IndexStale, SettingsError
-from rag.store import ownership
+from rag.ownership import ownership
 from tests.fakes import ScriptedModel, WordEmbedder
 
 

@@ -210,7 +210,7 @@ DESK_SPEAKERS = [
 ]
 
 
-def check(document: Document, snippet: str, expected: str) -> None:
+def assert_speaker(document: Document, snippet: str, expected: str) -> None:
     found = voice(document, snippet)
     name = "-" if found.role == "author" else "/".join(filter(None, (found.house, found.person)))
     assert name == expected
@@ -218,28 +218,28 @@ def check(document: Document, snippet: str, expected: str) -> None:
 
 @pytest.mark.parametrize(("snippet", "expected"), PROSE_SPEAKERS)
 def test_prose_without_line_breaks_is_given_to_its_speakers(snippet: str, expected: str) -> None:
-    check(note(PROSE), snippet, expected)
+    assert_speaker(note(PROSE), snippet, expected)
 
 
 @pytest.mark.parametrize(("snippet", "expected"), PARAGRAPH_SPEAKERS)
 def test_paragraphs_and_quotations_are_given_to_their_speakers(snippet: str, expected: str) -> None:
-    check(note(PARAGRAPHS), snippet, expected)
+    assert_speaker(note(PARAGRAPHS), snippet, expected)
 
 
 @pytest.mark.parametrize(("snippet", "expected"), MINER_SPEAKERS)
 def test_prose_with_rarer_phrases_is_given_to_its_speakers(snippet: str, expected: str) -> None:
-    check(note(MINERS), snippet, expected)
+    assert_speaker(note(MINERS), snippet, expected)
 
 
 @pytest.mark.parametrize(("snippet", "expected"), DESK_SPEAKERS)
 def test_a_desk_s_round_up_in_lists_and_headings_is_given_to_its_speakers(snippet: str, expected: str) -> None:
-    check(note(DESK), snippet, expected)
+    assert_speaker(note(DESK), snippet, expected)
 
 
 @pytest.mark.parametrize(("snippet", "expected"), PROSE_SPEAKERS)
 def test_straight_quotation_marks_change_nothing(snippet: str, expected: str) -> None:
     table = str.maketrans("“”’", '""\'')
-    check(note(PROSE.translate(table)), snippet.translate(table), expected)
+    assert_speaker(note(PROSE.translate(table)), snippet.translate(table), expected)
 
 
 HOUSE_NOTE = (
@@ -250,11 +250,11 @@ HOUSE_NOTE = (
 
 @pytest.mark.parametrize("snippet", ["Chip stocks fell", "foundries are cheap", "underweight", "do not share"])
 def test_a_house_that_mentions_another_speaks_for_itself(snippet: str) -> None:
-    check(note(HOUSE_NOTE, house="UBS"), snippet, "-")
+    assert_speaker(note(HOUSE_NOTE, house="UBS"), snippet, "-")
 
 
 def test_a_house_that_quotes_another_gives_it_its_words() -> None:
-    check(note(HOUSE_NOTE, house="UBS"), "run its course", "Bernstein")
+    assert_speaker(note(HOUSE_NOTE, house="UBS"), "run its course", "Bernstein")
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.errors import IndexBusy, IndexDamaged, IndexLocked, IndexMissing, IndexStale
+from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
 from rag.records import Chunk, Document, Failure, SourceFile, Voice
-from rag.store import FILE, Batch, Catalogue, Entry, Filters, KnownFile, ownership
+from rag.store import FILE, Batch, Catalogue, Entry, Filters, KnownFile
 
 OWNER_ONLY = 0o600
 
@@ -187,27 +187,6 @@ def test_a_process_killed_in_a_transaction_leaves_the_index_as_it_was(catalogue:
     with_again = Catalogue.open(catalogue.folder, fingerprint="f1")
     assert texts(with_again, '"costs"') == ["Costs fell."]
     with_again.close()
-
-
-def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path) -> None:
-    script = "import sys, time; from pathlib import Path; from rag.store import ownership\n"
-    script += "with ownership(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)\n"
-    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        try:
-            with pytest.raises(IndexBusy, match=str(holder.pid)), ownership(tmp_path):
-                pass
-        finally:
-            holder.kill()
-
-
-def test_the_index_of_an_owner_that_was_killed_is_free_at_once(tmp_path: Path) -> None:
-    script = "import os, sys; from pathlib import Path; from rag.store import ownership\n"
-    script += "with ownership(Path(sys.argv[1])): os.kill(os.getpid(), 9)\n"
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
-    with ownership(tmp_path):
-        assert (tmp_path / "owner.pid").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
