@@ -41,7 +41,7 @@ def attribute(document: Document) -> Document:
     for part in split:
         writer = _writer(part, Voice(0, 0, house, author, "author"), document.meta.get("from", ""))
         if part.announcing:
-            voices.append(replace(writer, start=part.start, prose=False))
+            voices.append(replace(writer, start=part.start, stretch="header"))
             continue
         for turn in turns(text, part.start, part.signature, part.depth, _speaks_for(writer.house)):
             if turn.speaker:
@@ -51,7 +51,7 @@ def attribute(document: Document) -> Document:
             else:
                 spoken = replace(writer, start=turn.start)
             voices.append(spoken)
-        voices.append(replace(writer, start=part.signature, prose=False))
+        voices.append(replace(writer, start=part.signature, stretch="signature"))
     return replace(document, house=house, author=author, voices=_joined(voices, len(text)))
 
 

@@ -16,6 +16,7 @@ Progress = Callable[[int, int | None, str], None]
 """Told what is done so far, the total if it is known, and what is being done; draws nothing itself."""
 
 Role = Literal["author", "quoted"]
+Stretch = Literal["words", "header", "signature", "disclaimer"]
 Verdict = Literal["checked", "withheld"]
 
 
@@ -33,7 +34,8 @@ class SourceFile:
 class Voice:
     """Who is speaking in ``text[start:end]``; ``quoted`` is anybody but the document's author.
 
-    What is not ``prose`` (signatures, the header lines above a forwarded mail) is neither indexed nor quoted.
+    ``date`` is that of the quoted message, where it is given. ``cue`` is the span of the text that says who
+    speaks here, and ``confidence`` how surely it says so, from 0 to 1.
     """
 
     start: int
@@ -41,7 +43,15 @@ class Voice:
     house: str | None
     person: str | None
     role: Role
-    prose: bool = True
+    stretch: Stretch = "words"
+    date: datetime | None = None
+    cue: tuple[int, int] | None = None
+    confidence: float = 1.0
+
+    @property
+    def prose(self) -> bool:
+        """Whether somebody says something here; signatures, disclaimers and header lines are not indexed."""
+        return self.stretch == "words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,8 @@ class Document:
 
     ``id`` is derived from the raw bytes, so a copy or a renamed file is the same document.
     ``voices`` cover ``text`` without gaps or overlaps, in order; readers leave them empty and
-    `rag.attribution` fills them. ``kind`` is ``email`` or ``note``.
+    `rag.attribution` fills them. ``kind`` is ``email`` or ``note``. ``parent`` is the id of the mail that an
+    attachment, or an attached mail, came with.
     """
 
     id: str
@@ -62,6 +73,7 @@ class Document:
     author: str | None
     house: str | None
     thread: str | None = None
+    parent: str | None = None
     voices: tuple[Voice, ...] = ()
     meta: Mapping[str, str] = field(default_factory=dict)
 
@@ -80,12 +92,16 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk found for a question; ``ranks`` holds its place (from 1) in each ranking that had it."""
+    """A chunk found for a question; ``ranks`` holds its place (from 1) in each ranking that had it.
+
+    ``copies`` are other documents that say the same in nearly the same words.
+    """
 
     chunk: Chunk
     document: Document
     score: float
     ranks: Mapping[str, int]
+    copies: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

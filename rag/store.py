@@ -329,7 +329,9 @@ class Catalogue:
         kind, title, text, date, author, house, thread, voices, meta, path = row
         spans = tuple(Voice(**voice) for voice in json.loads(voices))
         when = datetime.fromisoformat(date)
-        return Document(document_id, path, kind, title, text, when, author, house, thread, spans, json.loads(meta))
+        return Document(
+            document_id, path, kind, title, text, when, author, house, thread, None, spans, json.loads(meta)
+        )
 
     def _fact(self, name: str) -> str:
         for (value,) in self._read("SELECT value FROM facts WHERE name = ?", (name,)):

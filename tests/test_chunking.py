@@ -93,7 +93,7 @@ def test_a_document_of_crumbs_keeps_them() -> None:
 
 def test_what_is_no_prose_is_left_out() -> None:
     doc = document("Costs fell by half last year. Ann Lee, Analyst, London", 30)
-    doc = replace(doc, voices=(doc.voices[0], replace(doc.voices[1], prose=False)))
+    doc = replace(doc, voices=(doc.voices[0], replace(doc.voices[1], stretch="signature")))
     assert [chunk.text for chunk in chunk_document(doc, words=20)] == ["Costs fell by half last year."]
 
 
