@@ -45,6 +45,7 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", metavar="DIR", help="folder with mail and notes")
     parser.add_argument("--index", metavar="DIR", help="folder of the index")
     parser.add_argument("--embedding-model", metavar="NAME", help="a sentence-transformers model, by name or folder")
+    parser.add_argument("--houses", metavar="FILE", help="your own houses (TOML), beside the built-in ones")
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +77,9 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 
 def _add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rebuild", action="store_true", help="begin anew, with today's settings")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--watch", action="store_true", help="go on, and index what lands, until Ctrl-C")
+    parser.add_argument("--imap", metavar="URL", help="mirror a mailbox first: imaps://user@host/INBOX")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each sync")
     _add_places(parser)
     parser.set_defaults(command="index")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -19,16 +19,18 @@ from typing import Self
 from rag import indexing
 from rag.answering import ModelLoader, Reply, is_here
 from rag.embedding import Embedder, SentenceTransformerEmbedder
-from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, ModelUnavailable, SettingsError
+from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, ModelUnavailable, RagError, SettingsError
 from rag.houses import canonical
 from rag.llm import ChatModel
 from rag.models import DEFAULT
 from rag.ownership import ownership
 from rag.records import Hit, Progress, SyncReport, Turn
 from rag.retrieval import Retriever, choose_quotes
+from rag.scanning import require_corpus
 from rag.settings import Settings
 from rag.store import Catalogue, Filters
 from rag.vectors import ChromaVectors, ExactVectors, NearestVectors, discard
+from rag.watching import follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Assistant:
         """Use `open`."""
         self.settings = settings
         self._embedder = embedder
-        self._fingerprint = indexing.fingerprint(embedder, words=settings.chunk_words)
+        self._fingerprint = indexing.fingerprint(embedder, words=settings.chunk_words, houses=settings.houses)
         self._catalogue: Catalogue | None = None
         self._vectors: NearestVectors | None = None
         self._owner = False
@@ -112,10 +114,14 @@ class Assistant:
         """Whether there is an index to search."""
         return self._catalogue is not None
 
-    def sync(self, *, progress: Progress | None = None) -> SyncReport:
-        """Make the index equal the corpus, building it if there is none. Raises IndexBusy, CorpusMissing."""
+    def sync(self, *, settle: float = 0.0, progress: Progress | None = None) -> SyncReport:
+        """Make the index equal the corpus, building it if there is none.
+
+        A file that was written to in the last ``settle`` seconds is left for another time. Raises IndexBusy and
+        CorpusMissing.
+        """
         with contextlib.nullcontext() if self._owner else ownership(self.settings.index):
-            indexing.require_corpus(self.settings.corpus)
+            require_corpus(self.settings.corpus)
             self._open_catalogue()
             assert self._catalogue is not None
             report = indexing.sync(
@@ -123,11 +129,19 @@ class Assistant:
                 self._catalogue,
                 self._embedder,
                 words=self.settings.chunk_words,
+                houses=self.settings.houses,
+                settle=settle,
                 progress=progress,
             )
             if self._owner:
                 self._nearest()
             return report
+
+    def follow(
+        self, stop: threading.Event, tell: Callable[[SyncReport], None], complain: Callable[[RagError], None]
+    ) -> None:
+        """Keep the index equal to the corpus until ``stop`` is set; see `rag.watching.follow`."""
+        follow(self.settings.corpus, lambda settle: self.sync(settle=settle), stop, tell, complain)
 
     def _open_catalogue(self) -> None:
         """Have the catalogue that lies on disk now: another process may have made or replaced it meanwhile."""

@@ -69,7 +69,7 @@ def quote_cards(quotes: Sequence[Quote], *, refused: bool = False) -> str:
 
 def _card(quote: Quote) -> str:
     document = quote.hit.document
-    about = escaped(f"{speaker(quote.hit)} · {document.date:%d %b %Y} · {document.title}")
+    about = escaped(f"{speaker(quote.hit)} · {quote.hit.date:%d %b %Y} · {document.title}")
     return (
         f'<article class="rag-card"><header><strong>[{quote.label}]</strong> {about}</header>'
         f"<blockquote>{escaped(one_line(quote.text))}</blockquote>"

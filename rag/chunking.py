@@ -51,7 +51,7 @@ def _is_crumb(text: str) -> bool:
 def header(document: Document, voice: Voice) -> str:
     """What a reader would know of a chunk without reading it: house, person, title, date."""
     speaker = [voice.house or "", f"({voice.person})" if voice.person else ""]
-    parts = (" ".join(part for part in speaker if part), document.title, f"{document.date:%d %B %Y}")
+    parts = (" ".join(part for part in speaker if part), document.title, f"{voice.date or document.date:%d %B %Y}")
     return " | ".join(part for part in parts if part)
 
 

@@ -93,7 +93,7 @@ def _borne_out(claimed: Figure, evidence: Sequence[Figure]) -> bool:
 
 def _evidence(quote: Quote) -> str:
     """What the model was shown of a quote: its words, and the date on its card."""
-    return f"{quote.text}\n{quote.hit.document.date:%d %B %Y}"
+    return f"{quote.text}\n{quote.hit.date:%d %B %Y}"
 
 
 def _houses(quote: Quote) -> set[str]:

@@ -12,8 +12,10 @@ import contextlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 
     from rag.answering import Reply
     from rag.assistant import Assistant
-    from rag.records import SyncReport
+    from rag.mirror import MirrorReport
+    from rag.records import Progress, SyncReport
 
 ANSWERED, FAILED, MISUSED, REFUSED, STOPPED = 0, 1, 2, 3, 130
 
@@ -109,14 +112,80 @@ def index(arguments: argparse.Namespace) -> int:
     """``rag index``: make the index equal the corpus."""
     from rag.assistant import Assistant
 
-    with Assistant.open(_settings(arguments), own=True, rebuild=arguments.rebuild) as desk, Bar() as bar:
-        report = desk.sync(progress=bar)
-        status = desk.status()
-    if arguments.json:
-        present.write_json(asdict(report), sys.stdout)
-    else:
-        print(present.report_text(report, status))
+    with Assistant.open(_settings(arguments), own=True, rebuild=arguments.rebuild) as desk:
+        mailbox = _Mailbox(arguments.imap, desk.settings.corpus) if arguments.imap else None
+        if mailbox and not arguments.watch:
+            with Bar("messages") as bar:
+                _say(mailbox.fetch(bar))
+        with Bar() as bar:
+            report = desk.sync(progress=bar)
+        if arguments.json:
+            present.write_json(asdict(report), sys.stdout)
+        else:
+            print(present.report_text(report, desk.status()), flush=True)
+        if arguments.watch:
+            _watch(desk, mailbox, as_json=arguments.json)
     return ANSWERED
+
+
+def _watch(desk: Assistant, mailbox: _Mailbox | None, *, as_json: bool) -> None:
+    """Index what lands until Ctrl-C, and print a digest of it."""
+    stop = threading.Event()
+
+    def tell(report: SyncReport) -> None:
+        if as_json:
+            present.write_json(asdict(report), sys.stdout)
+        else:
+            print(present.digest_text(report, datetime.now()), flush=True)
+
+    if mailbox:
+        threading.Thread(target=mailbox.follow, args=(stop,), name="mailbox", daemon=True).start()
+    _say(f"Watching {present.printable(str(desk.settings.corpus))}; Ctrl-C ends it.")
+    try:
+        desk.follow(stop, tell, _say_error)
+    finally:
+        stop.set()
+
+
+class _Mailbox:
+    """An IMAP mailbox and the Maildir in the corpus that mirrors it."""
+
+    def __init__(self, address: str, corpus: Path) -> None:
+        from rag.imap import find_password, parse_address
+
+        self._mailbox = parse_address(address)
+        self._password = find_password(self._mailbox)
+        self._folder = corpus / "imap" / self._mailbox.folder_name
+
+    def fetch(self, progress: Progress) -> str:
+        """Mirror it once, and say what that did."""
+        from rag.mirror import mirror
+
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        return self._told(mirror(self._mailbox, self._folder, password=self._password, progress=progress))
+
+    def follow(self, stop: threading.Event) -> None:
+        """Mirror it until ``stop`` is set; what keeps it from being followed is said."""
+        from rag.mirror import follow
+
+        try:
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            follow(
+                self._mailbox,
+                self._folder,
+                password=self._password,
+                stop=stop,
+                on_change=lambda report: _say(self._told(report)),
+                on_trouble=lambda error, pause: _say(f"{present.printable(str(error))} Again in {pause:.0f} s."),
+            )
+        except RagError as error:
+            _say_error(error)
+
+    def _told(self, report: MirrorReport) -> str:
+        change = f"{len(report.added)} new, {len(report.removed)} gone, {report.messages} in all"
+        lines = [f"{self._mailbox.account}: {change}."]
+        lines += [f"  left out {failure.path}: {failure.reason}" for failure in report.left_out]
+        return present.printable("\n".join(lines))
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -212,8 +281,9 @@ RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
 class Bar:
     """A progress bar on stderr that appears with the first news, and only on a terminal."""
 
-    def __init__(self) -> None:
-        """Draw nothing yet."""
+    def __init__(self, unit: str = "B") -> None:
+        """Draw nothing yet; what is counted are bytes, or ``unit``."""
+        self._unit = unit
         self._bar: tqdm[Any] | None = None
 
     def __enter__(self) -> Bar:
@@ -227,11 +297,11 @@ class Bar:
         self.clear()
 
     def __call__(self, done: int, total: int | None, what: str) -> None:
-        """Show that ``done`` of ``total`` bytes are there."""
+        """Show that ``done`` of ``total`` are there."""
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, unit="B", unit_scale=True, disable=None, leave=False, file=sys.stderr)
+            self._bar = tqdm(total=total, unit=self._unit, unit_scale=True, disable=None, leave=False, file=sys.stderr)
         self._bar.set_description(present.printable(what), refresh=False)
         self._bar.update(done - self._bar.n)
 
@@ -371,7 +441,7 @@ def _say_error(error: RagError) -> None:
 def _settings(arguments: argparse.Namespace) -> Settings:
     from rag import models
 
-    names = ("corpus", "index", "model", "embedding_model", "think")
+    names = ("corpus", "index", "model", "embedding_model", "houses", "think")
     settings = Settings.load(**{name: getattr(arguments, name, None) for name in names})
     models.check(settings.model)
     return settings

@@ -51,8 +51,10 @@ class _Mention:
 
 
 _WORD = re.compile(r"\w+")
+_MARKUP = str.maketrans("*_#>|[]", "       ")
 # Jean-Pierre O'Neil-Smith de la Cruz has eight.
 _NAME_WORDS = 8
+_STRANGER_WITHIN = 400
 _H = "\ue000\ue001*"
 _CAPITAL = r"[A-ZÀ-ÖØ-Þ](?:\.|[\w-]*(?:['’][A-ZÀ-Þ]\w+)?)"
 _NO_NAME = (
@@ -74,6 +76,10 @@ _STANCE = (
     r"clear|adamant|sure|wary|positive|negative|constructive|concerned|confident|unimpressed|keen|of the view|"
     r"looking for|calling|telling|arguing|urging|puzzled|calm)"
 )
+_TARGET = (
+    r"(?:raise[sd]?|cuts?|lifts?|lifted|trims?|trimmed|lowers?|lowered|slash(?:es|ed)|hikes?|hiked)\s+"
+    r"(?:its|his|her|their)\s+(?:[\w-]+\s+){0,3}(?:targets?|forecasts?|estimates?|ratings?)"
+)
 _REPORT = (
     r"(?:says?|said|notes?|noted|argues?|argued|thinks?|thought|writes?|wrote|written|estimates?|estimated|"
     r"reckons?|reckoned|believes?|believed|expects?|expected|warns?|warned|adds?|added|points?\s+(?:out|to)|"
@@ -82,13 +88,16 @@ _REPORT = (
     r"stress(?:es|ed)?|insists?|insisted|claims?|claimed|contends?|contended|maintains?|maintained|predicts?|"
     r"predicted|forecasts?|projects?|assumes?|assumed|recommends?|recommended|advises?|advised|prefers?|"
     r"preferred|likes?|doubts?|doubted|questions?|questioned|asks?|asked|repl(?:y|ies|ied)|counters?|countered|"
-    r"responds?|responded|tells?|told|puts?\s+(?:it|this|that|down)|blames?|blamed|attributes?|attributed|frames?|framed|describes?|described|calls|agrees?|agreed|"
-    r"disagrees?|disagreed|concurs?|summari[sz]es?|summari[sz]ed|sums?\s+(?:it\s+|things\s+)?up|"
-    r"continues|elaborates?|weighs?\s+in|chimes?\s+in|takes?\s+(?:up|over|issue|the|a)|picks?\s+up|goes\s+on|"
-    r"offers?|offered|ha(?:s|ve|d)\s+(?:this|more|a|the|plenty|something)\b|favou?rs?|worr(?:y|ies|ied)|fears?|feared|figures?|finds?|found|"
+    r"responds?|responded|tells?|told|puts?\s+(?:it|this|that|down)|blames?|blamed|"
+    r"attributes?|attributed|frames?|framed|describes?|described|calls|"
+    r"agrees?|agreed|disagrees?|disagreed|concurs?|summari[sz]es?|summari[sz]ed|sums?\s+(?:it\s+|things\s+)?up|"
+    r"continues|elaborates?|weighs?\s+in|chimes?\s+in|takes?\s+(?:up|over|issue|the|a)|picks?\s+up|(?:goes|went)\s+on|"
+    r"offers?|offered|favou?rs?|"
+    r"worr(?:y|ies|ied)|fears?|feared|figures?|finds?|found|"
     r"wonders?|wondered|hopes?|anticipates?|anticipated|makes?\s+(?:a|the)\s+(?:\w+\s+)?(?:point|case|argument)|"
-    rf"{_STANCE})"
+    rf"{_STANCE}|{_TARGET})"
 )
+_PLURAL = r"(?:both|all|each|have|say|said|see|think|thought|expect|argue|agree|believe|reckon|note|forecast|warn)\b"
 _INVERTED = (
     r"(?:says?|said|writes?|wrote|argues?|argued|notes?|noted|adds?|added|reckons?|thinks?|warns?|warned|"
     r"observes?|concludes?|asks?|explains?|according\s+to|quips?|quipped|insists?|suggests?|cautions?|points\s+out)"
@@ -100,9 +109,10 @@ _NOUN = (
 )
 _OPENER = (
     r"(?:here(?:['’]s|\s+is|\s+are|\s+comes?)|over\s+to|back\s+to|(?:now|next|on)\s+to|now\s+for|next\s+up|first\s+up|"
-    r"take\s+it\s+away|more\s+from|(?:let['’]s\s+)?(?:hear|turn|go|return|switch|hand)(?:ing)?\s+"
-    r"(?:it\s+|things\s+)?(?:over\s+)?(?:from|to)|(?:and\s+)?then\s+(?:there(?:['’]s|\s+is)|comes?)|step\s+forward|"
-    r"(?:the\s+)?(?:floor|mic|microphone|word)\s+(?:goes|is|belongs|now)(?:\s+(?:over\s+)?to)?)"
+    r"take\s+it\s+away|more\s+from|(?:(?:let['’]s|let\s+us|we(?:['’]ll)?|I(?:['’]ll)?|time\s+to)\s+(?:now\s+)?)?"
+    r"(?:hear|turn|go|return|switch|hand|move|cross|head)(?:ing)?\s+(?:it\s+|things\s+)?(?:over\s+|on\s+|back\s+)?"
+    r"(?:from|to)|(?:and\s+)?then\s+(?:there(?:['’]s|\s+is)|comes?)|step\s+forward|"
+    r"(?:the\s+)?(?:(?:last|final|closing|first)\s+)?(?:floor|mic|microphone|word)\s+(?:goes|is|belongs|now)(?:\s+(?:over\s+)?to)?)"
 )
 # These need a colon: "From Citi:" is a hand-over, "From Citi he went to UBS." is not.
 _WEAK_OPENER = (
@@ -114,13 +124,15 @@ _AGAIN = r"(?:again|once\s+more|too|next|first|now|also|instead|meanwhile|for\s+
 
 # What may stand between the name of a house and its verb: the person, the job, an apposition.
 _TAIL = re.compile(
-    rf"(?:['’]s?(?=\W)|\s+et\s+al\.?|\s*\([^)]*\)|\s*,[^,:;“”\"]{{1,80}},|\s*,(?=\s)|\s+(?:led|headed|run)\s+by\b|"
-    rf"\s+{_NAME}|\s+{_H}|\s+(?:at|of|from)\s+(?:the\s+)?{_H}|\s+{_NOUN}\b|"
+    rf"(?:['’]s?(?=\W)|\)|\s+et\s+al\.?|\s*\([^)]*\)|\s*,[^,:;“”\"]{{1,80}},|\s*,(?=\s)|\s+(?:led|headed|run)\s+by\b|"
+    rf"\s+{_NAME}|\s+{_H}|\s+(?:and|&)\s+{_H}(?=\s+{_PLURAL})|\s+(?:both|all|each)\b|\s+(?:at|of|from)\s+(?:the\s+)?{_H}|\s+{_NOUN}\b|"
     rf"\s*(?:,|and|&)\s+(?:(?:his|her|the|their)\s+)?(?:{_NAME}|{_JOB}|co\.?)(?=\W)|"
-    rf"\s+(?:[\w’&/-]+\s+){{0,4}}?{_JOB}\b){{0,7}}\s*"
+    rf"\s+(?:(?!{_REPORT}\b)[\w’&/-]+\s+){{0,4}}?{_JOB}\b){{0,7}}\s*"
 )
 _VERB = re.compile(rf"{_ADVERB}{_MODAL}{_ADVERB}{_REPORT}\b", re.IGNORECASE)
-_ANY_VERB = re.compile(rf"{_ADVERB}(?:{_MODAL}[a-z]+(?:s|ed)|is|are|was|has|have)\b")
+# "Citi has this to say:" hands over, "Citi has a point." reports nothing.
+_HAS = re.compile(r"(?:\w+ly\s+)?ha(?:s|ve|d)\s+(?:this|more|a|the|plenty|something)\b")
+_ANY_VERB = re.compile(rf"{_ADVERB}(?:{_MODAL}[a-z]+(?:s|ed)|is|are|was|were|has|have|had)\b")
 _NEWS = re.compile(
     r"[^.]*?\b(?:said|reported|announced)\s+(?:\w+\s+){0,3}?(?:(?:that\s+)?its?\b|(?:net\s+|quarterly\s+|annual\s+)?"
     r"(?:profits?|revenues?|earnings|bonus\w*|net\s+income|dividend)\b)"
@@ -129,14 +141,15 @@ _BEFORE_ONCE = re.compile(
     rf"(?:^|[\s(,;–—-])(?:as\s+)?(?:per|according\s+to|in\s+the\s+(?:view|words|opinion|eyes)\s+of)\s+(?:the\s+)?{_FILLER}$",
     re.IGNORECASE,
 )
+_ABOUT = re.compile(r"\b(?:on|about|against)\s+(?:the\s+)?$", re.IGNORECASE)
 _POSSESSED = re.compile(r"(?:^|[\s,(])(?:in|on|by|to)\s+$", re.IGNORECASE)
 _POSSESSION = re.compile(rf"['’]s?\s+(?:[\w-]+\s+)?{_NOUN}\b", re.IGNORECASE)
-_TAGGED = re.compile(rf"[,”\"’?!–—-]\s*(?:\w+ly\s+|as\s+)?{_INVERTED}\s+(?:the\s+)?{_FILLER}$", re.IGNORECASE)
+_TAGGED = re.compile(rf"[,”\"’'?!–—-]\s*(?:\w+ly\s+|as\s+)?{_INVERTED}\s+(?:the\s+)?{_FILLER}$", re.IGNORECASE)
 _AT_OPENING = r"(?:^\W*|[,;–—-]\s+|^\W*(?:and|but|so|now|then|ok|okay|finally|first)\s+)"
 _OPENED = re.compile(rf"{_AT_OPENING}{_OPENER}\s+(?:the\s+)?{_FILLER}$", re.IGNORECASE)
 _WEAKLY_OPENED = re.compile(rf"{_AT_OPENING}{_WEAK_OPENER}\s+(?:the\s+)?{_FILLER}$", re.IGNORECASE)
 _LEAD = re.compile(
-    r"[\W_]*(?i:(?:and|but|so|now|then|next|first|finally|meanwhile|elsewhere|also|as\s+for|for|from|via|or)\b,?\s*)*"
+    r"[\W_]*(?:\d{1,2}[.)]\s+)?(?i:(?:and|but|so|now|then|next|first|finally|meanwhile|elsewhere|also|as\s+for|for|from|via|or)\b,?\s*)*"
     rf"(?:[Tt]he\s+)?(?:{_NAME}(?:\s+et\s+al\.?|\s+and\s+(?:(?:his|her)\s+)?team)?,?\s+(?:[\w’'-]+\s+){{0,6}}?"
     rf"(?:at|of|from|with|for)\s+|{_NAME}(?:,\s+|\s+\()|(?:[Tt]he\s+)?(?i:{_JOB})\s+(?:at|of|from)\s+)?(?:the\s+)?$"
 )
@@ -167,19 +180,39 @@ _PERSON_BEFORE = re.compile(
     rf"({_NAME})(?:\s+et\s+al\.?)?(?:\s*(?:,|and|&)\s+(?:(?:his|her|the)\s+)?(?:team|colleagues|co\.?|{_NAME}))*"
     r"(?:,?\s+(?:(?:an?|the|who|chief|head|senior|global)\b[^.:;“”]{0,60}?\s+)?(?:at|of|from|with|for)\s+(?:the\s+)?|,\s+|\s+\()$"
 )
+_RIGHTS = re.compile(r"©|\([cC]\)|[Cc]opyright")
 _CREDIT = re.compile(rf"(?:©|\([cC]\)|[Cc]opyright)\s*(?:\d{{4}}\s*)?{_H}(?:\s+\d{{4}})?[.\s]*")
 _COLON = re.compile(r":(?=[\s*_”\"“‘]|$)")
 _ELLIPSIS = re.compile(r"(?:…|\.(?:\s?\.){2})[\s.]*$")
 _TITLED = re.compile(
     r"\b(?:note|report|piece|email|missive)\b.{0,20}\b(?:called|titled|entitled|headed|headlined)\b", re.I
 )
-_PRONOUN = re.compile(r"\b(?:his|her|their|he|she|they)\b", re.I)
+_PRONOUN = re.compile(r"\b(?:his|her|their)\b|\b(?:he|she|they)\s+(?:\w+\s+)?ha(?:s|ve)\s+(?:this|more)\b", re.I)
 _HE_OR_SHE = re.compile(r"\b(?:he|she)\b", re.IGNORECASE)
+_THEY = (
+    r"(?:he|she|they|(?:the|its|their)\s+(?:(?!and\b)[\w-]+\s+){0,2}?(?:bank|broker|brokerage|lender|team|firm|house|note|report|"
+    rf"analysts?|strategists?|economists?)(?:['’]s?\s+(?:[\w-]+\s+){{0,4}}?(?:{_JOB}|(?-i:{_NAME})))?)"
+)
 _PRONOUN_SAYS = re.compile(
-    r"^[\W_]*(?:and\s+|but\s+)?(?:he|she|they|the\s+(?:bank|broker|brokerage|team|firm|house|note|report|analysts?|strategists?|economists?))"
-    rf"\s+{_ADVERB}{_MODAL}{_ADVERB}{_REPORT}\b|[,”\"]\s*(?:he|she|they)\s+{_INVERTED}\b|\b{_INVERTED}\s+(?:he|she|they)\b[,.]",
+    rf"^[\W_]*(?:(?:and|but|yet|so|indeed|still),?\s+)?{_THEY}\s+{_ADVERB}{_MODAL}{_ADVERB}{_REPORT}\b|"
+    rf"[,”\"’'?!]\s*{_THEY}\s+{_INVERTED}\b|\b{_INVERTED}\s+{_THEY}(?=[,.:\s]|$)",
     re.IGNORECASE,
 )
+_THEIR_OWN = re.compile(
+    rf"\b[Tt]he\s+(?:\w+\s+)?(?:bank|broker|brokerage|lender|firm|house)['’]s\s+(?:[a-z-]+\s+){{0,4}}({_NAME})"
+)
+# Somebody whom no gazetteer knows takes the word: it is nobody's turn that we could name.
+_STRANGER = re.compile(
+    rf"^(?:[\W_]*(?:(?i:and|but|so|now|then|next|finally|meanwhile),?\s+)?(?i:{_OPENER})\s+(?:[\w’'&.-]+,?\s+){{0,8}}?{_NAME}"
+    rf"[^:…]{{0,80}}(?::|…|\.\s?\.)|[\W_]*(?i:(?:and|but|so|then)\s+)?{_NAME}"
+    rf"(?:,\s[^,:]{{1,80}},|\s+(?:at|of|from)\s+[^,:]{{1,40}}?)\s+{_ADVERB}{_MODAL}(?:{_REPORT}|[a-z]+(?:s|ed))\b)"
+    r"|[,?!][”\"’]\s+(?:he|she|it|they)\s+(?:says?|said|writes?|wrote)\b"
+    rf"|[,”\"’]\s*(?:says?|said|writes?|wrote|argues?|argued)\s+{_NAME}(?:,\s+\w|\s+(?:at|of|from)\s)"
+)
+_FIRST_NAME = re.compile(rf"(?:{_H}['’]s?\s+(?:[a-z-]+\s+){{0,4}}|(?:^|\s)){_NO_NAME}[A-Z][a-z]+\s+$")
+_EMPLOYED = re.compile(r"(?:,[^,.:]{0,60}?)?\s+(?:at|of|from)\s+(?:the\s+)?\ue000")
+# For the terminal colon of "Citi's uranium desk is always happy to talk:".
+_PEOPLE = re.compile(rf"{_JOB}\s*$")
 
 
 def read_cue(sentence: str, quoted: list[tuple[int, int]], known: Mapping[str, Speaker]) -> Cue | None:
@@ -200,21 +233,32 @@ def read_cue(sentence: str, quoted: list[tuple[int, int]], known: Mapping[str, S
     return Cue("topic", mentions[0].speaker, len(sentence))
 
 
-def speaks_on(sentence: str, speaker: Speaker) -> bool:
-    """Tell whether a pronoun, or "the bank", that can stand for the speaker takes the word again."""
+def speaks_on(sentence: str, speaker: Speaker) -> Speaker | None:
+    """The speaker, with the person named, if a pronoun or "the bank" that can stand for him takes the word again."""
     found = _PRONOUN_SAYS.search(sentence)
-    return found is not None and (speaker.person is not None or not _HE_OR_SHE.search(found[0]))
+    if found is None or _NEWS.match(sentence) or (speaker.person is None and _HE_OR_SHE.search(found[0])):
+        return None
+    named = _THEIR_OWN.search(sentence)
+    return Speaker(speaker.house, named[1]) if named else speaker
+
+
+def stranger_speaks(sentence: str) -> bool:
+    """Tell whether a sentence that names no known speaker gives the word to somebody else all the same."""
+    return _STRANGER.search(sentence[:_STRANGER_WITHIN]) is not None
 
 
 def introduces(sentence: str, quoted: list[tuple[int, int]]) -> int | None:
     """Where a sentence hands over to whoever was named just before ("his note in full:"); None if it does not."""
     for colon in _COLON.finditer(sentence):
         if not any(a <= colon.start() < b for a, b in quoted):
-            return colon.end() if _PRONOUN.search(sentence[: colon.start()]) else None
+            before = sentence[: colon.start()]
+            return colon.end() if _PRONOUN.search(before) or _PRONOUN_SAYS.search(before) else None
     return len(sentence) if _TITLED.search(sentence) and _PRONOUN.search(sentence) else None
 
 
 def _credit(sentence: str) -> Cue | None:
+    if not _RIGHTS.search(sentence):
+        return None
     mentions = _mentions(sentence, {})
     masked = _masked(sentence, mentions, [])
     match = _CREDIT.search(masked)
@@ -227,10 +271,19 @@ def _credit(sentence: str) -> Cue | None:
 def _mentions(sentence: str, known: Mapping[str, Speaker]) -> list[_Mention]:
     found = [_Mention(a, b, Speaker(house)) for a, b, house in houses_named(sentence)]
     masked = _masked(sentence, found, [])
+    # Mr Lazard of UBS does not speak for Lazard.
+    found = [m for m in found if sentence[m.start : m.end] not in known and not _is_surname(masked, m)]
+    masked = _masked(sentence, found, [])
     found = [_Mention(m.start, m.end, Speaker(m.speaker.house, _person(sentence, masked, m, known))) for m in found]
     people = _people(sentence, known) if known else ()
     found += [p for p in people if not any(m.start < p.end and p.start < m.end for m in found)]
     return sorted(found, key=lambda m: m.start)
+
+
+def _is_surname(masked: str, mention: _Mention) -> bool:
+    before = masked[max(0, mention.start - 80) : mention.start]
+    first = _FIRST_NAME.search(before)
+    return first is not None and (first[0][0] == "\ue000" or bool(_EMPLOYED.match(masked, mention.end)))
 
 
 def _people(text: str, known: Mapping[str, Speaker]) -> Iterator[_Mention]:
@@ -263,7 +316,7 @@ def _person(sentence: str, masked: str, mention: _Mention, known: Mapping[str, S
 
 
 def _masked(sentence: str, mentions: list[_Mention], quoted: list[tuple[int, int]]) -> str:
-    letters = list(re.sub(r"[*_#>|\[\]]", " ", sentence))
+    letters = list(sentence.translate(_MARKUP))
     for start, end in quoted:
         letters[start + 1 : max(start + 1, end - 1)] = ["\ue004"] * max(0, end - start - 2)
     for mention in mentions:
@@ -276,7 +329,10 @@ def _cue_at(masked: str, mention: _Mention, colons: list[int], quoted: list[tupl
     tail = _TAIL.match(masked, mention.end)
     after = tail.end() if tail else mention.end
     says = any(_VERB.match(masked, at) for at in (mention.end + 1, after)) and not _NEWS.match(masked, mention.end)
-    acts = says or bool(person and _ANY_VERB.match(masked, after))
+    if _ABOUT.search(before) and not says and not _POSSESSION.match(masked, mention.end):
+        return None
+    human = person or _PEOPLE.search(masked, mention.end, after)
+    acts = says or bool(_HAS.match(masked, after)) or bool(human and _ANY_VERB.match(masked, after))
     opened, tagged = bool(_OPENED.search(before)), bool(_TAGGED.search(before))
     bare = any(_BARE.match(masked, at) for at in (mention.end, after))
     colon = next((c for c in colons if c >= mention.end), None)

@@ -3,7 +3,9 @@
     RagError                    shown as one message and one remedy, never as a traceback
     ├── SettingsError           an unknown setting, or a value that cannot be used
     ├── CorpusMissing           the folder with mail and notes is not there
+    ├── MailboxUnavailable      an IMAP server cannot be reached, or does not let us in
     ├── ReadError               one file cannot be read (a row in the report, never an abort)
+    │   └── FileVanished        it is gone since it was listed, as mails are that a mail program moves
     ├── IndexMissing            nothing has been indexed yet
     ├── IndexStale              the index was built with another embedding model or chunking
     ├── IndexBusy               another process owns the index
@@ -36,8 +38,16 @@ class CorpusMissing(RagError):
     """The corpus folder is not there, or is not a folder."""
 
 
+class MailboxUnavailable(RagError):
+    """An IMAP server cannot be reached, does not let us in, or has no such mailbox."""
+
+
 class ReadError(RagError):
     """One file or message cannot be read."""
+
+
+class FileVanished(ReadError):
+    """A file is gone since it was listed."""
 
 
 class IndexMissing(RagError):

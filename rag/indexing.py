@@ -2,223 +2,271 @@
 
 In: a corpus folder, a catalogue, an embedder. Out: a `SyncReport`. A file is new, changed or the same by
 the hash of its bytes; a document that another file holds already is only linked; a chunk whose searched
-text has been embedded before keeps its vector. It does not know how files are read or vectors stored.
+text has been embedded before keeps its vector. Files go through one at a time, mailboxes message by message.
+It does not know how files are read or vectors stored.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Mapping
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rag.attribution import attribute
-from rag.chunking import chunk_document, header, searchable
+from rag.chunking import header, searchable
+from rag.duplicates import find_duplicates
 from rag.embedding import Embedder, Vectors
-from rag.errors import CorpusMissing, ReadError
-from rag.readers import SUFFIXES, open_source, read
-from rag.records import Document, Failure, Progress, SourceFile, SyncReport
-from rag.store import Batch, Catalogue, Entry, KnownFile
+from rag.errors import CorpusMissing
+from rag.reading import Cut, Item, Task, readings
+from rag.records import Arrival, Document, Failure, Progress, SourceFile, SyncReport
+from rag.scanning import Sighting, identified, require_corpus, sightings
+from rag.store import Batch, Catalogue, Census, Entry, KnownFile
 from rag.terms import figures
 
-VERSION = "1"
+VERSION = "2"
 """Raise it when the same file is read, attributed, chunked or headed differently, or houses.toml changes."""
 
 # A commit and an embedding call for about 256 chunks: 2 to 20 s of work that a kill can lose.
 _BATCH_CHUNKS = 256
 
+# Notes without chunks (a mail that only carries a file) are to be committed too, and their text fills memory.
+_BATCH_DOCUMENTS = 500
+
 # The embedding model's own batch: a progress bar that moves about once a second.
 _STEP_CHUNKS = 32
 
-
-def fingerprint(embedder: Embedder, *, words: int) -> str:
-    """Name what decides, beside the corpus, what the index holds: weights, chunk size, and our own `VERSION`."""
-    return f"{embedder.fingerprint}/{VERSION}-{words}"
+_ARRIVED = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """What lies in the corpus folder: readable files by path, and what is not."""
-
-    files: Mapping[str, SourceFile]
-    skipped: tuple[str, ...]
-    failed: tuple[Failure, ...]
-
-    def hides(self, path: str) -> bool:
-        """Whether ``path`` may still be there, only that it, or a folder above it, could not be opened."""
-        return any(path == failure.path or path.startswith(f"{failure.path}/") for failure in self.failed)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What has to be done, by path, in order; ``touched`` have a new time and the same bytes."""
-
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    removed: tuple[str, ...]
-    touched: tuple[str, ...]
-    unchanged: int
-
-    def __bool__(self) -> bool:
-        """Whether the index differs from the corpus."""
-        return bool(self.added or self.changed or self.removed or self.touched)
-
-
-def require_corpus(root: Path) -> None:
-    """Raise CorpusMissing if ``root`` is no folder."""
-    if not root.is_dir():
-        raise CorpusMissing(
-            f"The corpus folder {root} is not there.",
-            remedy="Put mail (.eml, .mbox) and notes (.md, .txt, .html) into it, or name another with --corpus.",
-        )
-
-
-def scan(root: Path, known: Mapping[str, SourceFile]) -> Scan:
-    """List the corpus; a file is hashed only if its size or time is not the ``known`` one.
-
-    Hidden files and folders are left alone, symbolic links are not followed. Raises CorpusMissing.
-    """
-    require_corpus(root)
-    files: dict[str, SourceFile] = {}
-    skipped: list[str] = []
-    failed: list[Failure] = []
-    for path in _walk(root, failed):
-        name = path.relative_to(root).as_posix()
-        if not _is_text(name):
-            failed.append(Failure(ascii(name), "its name is not UTF-8"))
-            continue
-        if path.suffix.lower() not in SUFFIXES:
-            skipped.append(name)
-            continue
-        try:
-            files[name] = _source(root, name, known.get(name))
-        except ReadError as error:
-            failed.append(Failure(name, str(error)))
-    return Scan(files, tuple(skipped), tuple(failed))
-
-
-def plan(found: Mapping[str, SourceFile], known: Mapping[str, SourceFile]) -> Plan:
-    """Compare what is there with what is indexed."""
-    same = [path for path in found if path in known and found[path].sha256 == known[path].sha256]
-    return Plan(
-        added=tuple(path for path in found if path not in known),
-        changed=tuple(path for path in found if path in known and found[path].sha256 != known[path].sha256),
-        removed=tuple(sorted(known.keys() - found.keys())),
-        touched=tuple(path for path in same if found[path].mtime_ns != known[path].mtime_ns),
-        unchanged=len(same),
-    )
+def fingerprint(embedder: Embedder, *, words: int, houses: Path | None = None) -> str:
+    """Name what decides, beside the corpus, what the index holds: weights, chunk size, houses, and our `VERSION`."""
+    own = f"-{hashlib.sha256(houses.read_bytes()).hexdigest()[:8]}" if houses and houses.is_file() else ""
+    return f"{embedder.fingerprint}/{VERSION}-{words}{own}"
 
 
 def pending(root: Path, catalogue: Catalogue) -> bool:
     """Whether a sync would have anything to do. Raises CorpusMissing."""
-    known = {path: file.source for path, file in catalogue.files().items()}
-    found = scan(root, known)
-    return bool(plan(found.files, {path: source for path, source in known.items() if not found.hides(path)}))
+    with catalogue.census() as census:
+        for sighting in identified(root, sightings(root, catalogue.sources), catalogue.sources):
+            if sighting.state in ("added", "changed", "touched"):
+                return True
+            _count_off(census, sighting)
+        return bool(census.missing())
 
 
 def sync(
-    root: Path, catalogue: Catalogue, embedder: Embedder, *, words: int, progress: Progress | None = None
+    root: Path,
+    catalogue: Catalogue,
+    embedder: Embedder,
+    *,
+    words: int,
+    houses: Path | None = None,
+    settle: float = 0.0,
+    progress: Progress | None = None,
 ) -> SyncReport:
     """Read, chunk and embed what is new in ``root``, and forget what is gone; safe to kill at any moment.
 
+    A file that was written to in the last ``settle`` seconds is left for another time.
     Raises CorpusMissing and IndexDamaged. A file that cannot be read is a row in ``failed``.
     """
-    known_files = catalogue.files()
-    known = {path: file.source for path, file in known_files.items()}
-    found = scan(root, known)
-    todo = plan(found.files, {path: source for path, source in known.items() if not found.hides(path)})
-    _refuse_another(root, found, known)
-    paths = (*todo.added, *todo.changed)
-    total = sum(found.files[path].size for path in paths)
-    run = _Run(catalogue, embedder, words, total, progress)
-    for path in paths:
-        run.read(root, found.files[path])
-    run.flush()
-    if todo.touched:
-        catalogue.touch(found.files[path] for path in todo.touched)
-    catalogue.remove(todo.removed)
-    same = (failure for path in found.files.keys() - set(paths) for failure in known_files[path].failures)
-    return SyncReport(
-        added=todo.added,
-        changed=todo.changed,
-        removed=todo.removed,
-        unchanged=todo.unchanged,
-        duplicates=tuple(catalogue.copies(run.duplicates)) if run.duplicates else (),
-        skipped=found.skipped,
-        failed=(*found.failed, *run.failed, *sorted(same, key=lambda failure: failure.path)),
-        embedded=run.embedded,
-        reused=run.reused,
+    require_corpus(root)
+    total = _survey(root, catalogue)
+    with catalogue.census() as census:
+        run = _Run(root, catalogue, embedder, census, settle, total, progress)
+        for source, item in readings(Task(root, words, houses), run.sources(), run.knows):
+            if item is None:
+                run.finish(source)
+            else:
+                run.take(source, item)
+        run.flush()
+        if run.touched:
+            catalogue.touch(run.touched)
+        removed = census.missing()
+        catalogue.remove(removed)
+    return run.report(removed)
+
+
+def _survey(root: Path, catalogue: Catalogue) -> int:
+    """The bytes that may have to be read.
+
+    Raises CorpusMissing if nothing that is indexed lies in ``root``: an unmounted disk, another folder.
+    """
+    total = 0
+    there = not catalogue.counts()["files"]
+    for sighting in sightings(root, catalogue.sources):
+        waiting = sighting.state in ("added", "changed")
+        total += sighting.source.size if waiting else 0
+        there = there or sighting.state in ("changed", "unchanged") or _is_hidden(catalogue, sighting)
+    found = identified(root, sightings(root, catalogue.sources), catalogue.sources)
+    if there or any(catalogue.holds(sighting.source.sha256) for sighting in found):
+        return total
+    raise CorpusMissing(
+        f"None of the {catalogue.counts()['files']} indexed files is in {root}; the index was left as it is.",
+        remedy="Is it the right folder, and is its disk there? To begin anew with it: rag index --rebuild",
     )
+
+
+def _count_off(census: Census, sighting: Sighting) -> None:
+    """What cannot be opened may still be there, and so may all that is below it."""
+    census.see(sighting.path)
+    if sighting.state == "failed":
+        census.see_below(sighting.path)
+
+
+def _is_hidden(catalogue: Catalogue, sighting: Sighting) -> bool:
+    """Whether indexed files may be behind something that could not be opened."""
+    if sighting.state != "failed":
+        return False
+    with catalogue.census() as census:
+        _count_off(census, sighting)
+        return len(census.missing()) < catalogue.counts()["files"]
 
 
 @dataclass(slots=True)
 class _Run:
-    """The documents of one sync that wait for the next commit."""
+    """One sync: what it has met, and the documents that wait for the next commit.
 
+    `sources` and `knows` are called from the reading thread, everything else from the caller's.
+    """
+
+    root: Path
     catalogue: Catalogue
     embedder: Embedder
-    words: int
+    census: Census
+    settle: float
     total: int
     progress: Progress | None
-    duplicates: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    touched: list[SourceFile] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    unchanged: int = 0
+    waiting: int = 0
+    duplicates: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    messages: int = 0
+    documents: int = 0
+    copies: int = 0
     embedded: int = 0
     reused: int = 0
     done: int = 0
-    _documents: dict[str, tuple[Document, list[Entry]]] = field(default_factory=dict)
-    _texts: dict[str, str] = field(default_factory=dict)
-    _files: list[tuple[KnownFile, list[str]]] = field(default_factory=list)
+    _arrived: list[tuple[float, int, Arrival]] = field(default_factory=list)
+    _open: _OpenFile = field(default_factory=lambda: _OpenFile())
+    _batch: _Waiting = field(default_factory=lambda: _Waiting())
 
-    def read(self, root: Path, source: SourceFile) -> None:
-        """Read one file; its row is committed after the last of its documents."""
-        ids: list[str] = []
-        failures: list[Failure] = []
-        fresh = False
-        for item in read(root, source):
-            if isinstance(item, Failure):
-                failures.append(item)
-                continue
-            ids.append(item.id)
-            if len(self._texts) >= _BATCH_CHUNKS:
-                self.flush()  # in the middle of a large mailbox, whose own row comes later
-            if item.id not in self._documents and not self.catalogue.known_documents([item.id]):
-                fresh = True
-                try:
-                    self._take(item)
-                except Exception as error:
-                    # The text is anybody's; one document must not end a sync for all others.
-                    ids.pop()
-                    failures.append(Failure(source.path, f"it cannot be analysed ({type(error).__name__})"))
-        if ids and not fresh:
-            self.duplicates.append(source.path)
+    def sources(self) -> Iterator[SourceFile]:
+        """The files to read; what else is in the corpus is noted."""
+        known = self.catalogue.sources
+        for sighting in identified(self.root, sightings(self.root, known, settle=self.settle), known):
+            _count_off(self.census, sighting)
+            match sighting.state:
+                case "added" | "changed":
+                    (self.added if sighting.state == "added" else self.changed).append(sighting.path)
+                    yield sighting.source
+                case "touched":
+                    self.touched.append(sighting.source)
+                    self.unchanged += 1
+                case "unchanged":
+                    self.unchanged += 1
+                case "waiting":
+                    self.waiting += 1
+                case "skipped":
+                    self.skipped.append(sighting.path)
+                case "failed":
+                    self.failed.append(Failure(sighting.path, sighting.reason))
+
+    def knows(self, document_id: str) -> bool:
+        """Whether a document need not be parsed again."""
+        return document_id in self._batch.documents or bool(self.catalogue.known_documents([document_id]))
+
+    def take(self, source: SourceFile, item: Item) -> None:
+        """Take in one message or note."""
+        failures = self.catalogue.document_failures(item.id) if item.known else item.failures
+        self._open.failures += failures
         self.failed += failures
-        self._files.append((KnownFile(source, tuple(failures)), ids))
-        if len(self._texts) >= _BATCH_CHUNKS:
+        self.left_out.update(item.left_out)
+        self.messages += 1
+        if item.id:
+            self._open.ids.append(item.id)
+            self._open.fresh |= self._take(item)
+        self._open.size += item.size
+        self._batch.size += item.size
+        full = len(self._batch.texts) >= _BATCH_CHUNKS or len(self._batch.documents) >= _BATCH_DOCUMENTS
+        if full or self.messages % _BATCH_DOCUMENTS == 0:
+            self.flush(source.path)
+
+    def _take(self, item: Item) -> bool:
+        """Let the documents of an item wait for the next commit; False if the item's own was known."""
+        if item.known or self.knows(item.id):
+            return False
+        self._batch.failures[item.id] = item.failures
+        for cut in item.cuts:
+            document = cut.document
+            if document.parent:
+                self._batch.attachments.append((document.parent, document.id))
+            if not self.knows(document.id):
+                self._batch.documents[document.id] = (document, self._entries(cut))
+                self._arrive(document, item.cuts[0].document)
+        return True
+
+    def _entries(self, cut: Cut) -> list[Entry]:
+        entries = []
+        for chunk in cut.chunks:
+            text = searchable(cut.document, chunk)
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            self._batch.texts[digest] = text
+            terms = " ".join(figure.canonical for figure in figures(chunk.text))
+            entries.append(Entry(chunk, header(cut.document, chunk.voice), terms, digest))
+        return entries
+
+    def _arrive(self, document: Document, message: Document) -> None:
+        self.documents += 1
+        parent = message.title if document.parent else None
+        arrival = Arrival(
+            document.path, document.title, document.author, document.house or message.house, document.date, parent
+        )
+        heapq.heappush(self._arrived, (document.date.timestamp(), self.documents, arrival))
+        if len(self._arrived) > _ARRIVED:
+            heapq.heappop(self._arrived)
+
+    def finish(self, source: SourceFile) -> None:
+        """Note that a file has been read to its end; its row is committed with the last of its documents."""
+        opened = self._open
+        if opened.ids or opened.failures:  # else it has vanished meanwhile
+            self._batch.files.append((KnownFile(source, tuple(opened.failures)), opened.ids))
+        if opened.ids and not opened.fresh:
+            self.duplicates.append(source.path)
+        self._batch.size += source.size - opened.size  # the lines between the messages of an mbox
+        self._open = _OpenFile()
+        if len(self._batch.files) >= _BATCH_DOCUMENTS:
             self.flush()
 
-    def _take(self, document: Document) -> None:
-        document = attribute(document)
-        entries = []
-        for chunk in chunk_document(document, words=self.words):
-            text = searchable(document, chunk)
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            terms = " ".join(figure.canonical for figure in figures(chunk.text))
-            entries.append(Entry(chunk, header(document, chunk.voice), terms, digest))
-            self._texts[digest] = text
-        self._documents[document.id] = (document, entries)
-
-    def flush(self) -> None:
-        """Embed and commit what waits."""
-        if not (self._documents or self._files):
+    def flush(self, path: str = "") -> None:
+        """Embed and commit what waits, in the middle of the file ``path`` or between two."""
+        batch = self._batch
+        if not (batch.documents or batch.files):
+            self._tell(1.0)
+            self.done += batch.size
+            batch.size = 0
             return
-        known = self.catalogue.known_vectors(self._texts)
-        new = [digest for digest in self._texts if digest not in known]
-        self.catalogue.add(Batch(list(self._documents.values()), self._embed(new), self._files))
+        known = self.catalogue.known_vectors(batch.texts)
+        new = [digest for digest in batch.texts if digest not in known]
+        begun = (path, self._open.ids[self._open.linked :]) if path else None
+        vectors = self._embed(new)
+        documents = list(batch.documents.values())
+        found = find_duplicates(self.catalogue, [(one, [entry.chunk for entry in some]) for one, some in documents])
+        self.catalogue.add(
+            Batch(documents, vectors, batch.files, begun, batch.attachments, found.copies, found.bands, batch.failures)
+        )
+        self.copies += len(found.copies)
+        self._open.linked = len(self._open.ids)
         self.embedded += len(new)
         self.reused += len(known)
-        self.done += self._waiting()
-        self._documents, self._texts, self._files = {}, {}, []
+        self.done += batch.size
+        self._batch = _Waiting()
 
     def _embed(self, digests: list[str]) -> dict[str, Vectors]:
         """The vectors of new texts; the bytes that wait count as done in step with them."""
@@ -226,55 +274,58 @@ class _Run:
         for start in range(0, len(digests), _STEP_CHUNKS):
             self._tell(len(vectors) / len(digests))
             some = digests[start : start + _STEP_CHUNKS]
-            vectors |= zip(some, self.embedder.embed([self._texts[digest] for digest in some]), strict=True)
+            texts = [self._batch.texts[digest] for digest in some]
+            vectors |= zip(some, self.embedder.embed(texts), strict=True)
         self._tell(1.0)
         return vectors
 
-    def _waiting(self) -> int:
-        return sum(known.source.size for known, _ in self._files)
-
     def _tell(self, share: float) -> None:
         if self.progress:
-            self.progress(self.done + round(share * self._waiting()), self.total, "indexing")
+            done = min(self.total, self.done + round(share * self._batch.size))
+            self.progress(done, self.total, f"indexing, {self.messages:,} messages and notes")
 
-
-def _refuse_another(root: Path, found: Scan, known: Mapping[str, SourceFile]) -> None:
-    """Raise CorpusMissing if nothing that is indexed lies in ``root``: an unmounted disk, another folder."""
-    there = {source.sha256 for source in found.files.values()}
-    if known and not any(source.sha256 in there or found.hides(source.path) for source in known.values()):
-        raise CorpusMissing(
-            f"None of the {len(known)} indexed files is in {root}; the index was left as it is.",
-            remedy="Is it the right folder, and is its disk there? To begin anew with it: rag index --rebuild",
+    def report(self, removed: Sequence[str]) -> SyncReport:
+        """Say what was done; failures of files that were not read again are told again."""
+        read = {*self.added, *self.changed, *removed, *(failure.path for failure in self.failed)}
+        before = (
+            failure for path, rows in self.catalogue.file_failures().items() if path not in read for failure in rows
+        )
+        return SyncReport(
+            added=tuple(self.added),
+            changed=tuple(self.changed),
+            removed=tuple(removed),
+            unchanged=self.unchanged,
+            duplicates=tuple(self.catalogue.held_twice(self.duplicates)),
+            skipped=tuple(self.skipped),
+            failed=(*self.failed, *before),
+            left_out=dict(self.left_out.most_common()),
+            documents=self.documents,
+            arrived=tuple(arrival for _, _, arrival in sorted(self._arrived, reverse=True)),
+            copies=self.copies,
+            waiting=self.waiting,
+            embedded=self.embedded,
+            reused=self.reused,
         )
 
 
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+@dataclass(slots=True)
+class _OpenFile:
+    """The file that is being read: the ids of its messages, of which the first ``linked`` are committed."""
+
+    ids: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    fresh: bool = False
+    linked: int = 0
+    size: int = 0
 
 
-def _walk(root: Path, failed: list[Failure]) -> Iterator[Path]:
-    def note(error: OSError) -> None:
-        name = Path(error.filename).relative_to(root).as_posix()
-        failed.append(Failure(name if _is_text(name) else ascii(name), f"it cannot be opened: {error.strerror}"))
+@dataclass(slots=True)
+class _Waiting:
+    """What waits for the next commit: documents by id, texts by digest, files, and the bytes of it all."""
 
-    for folder, folders, names in os.walk(root, onerror=note):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(folder, name)
-
-
-def _source(root: Path, path: str, known: SourceFile | None) -> SourceFile:
-    try:
-        with open_source(root, path) as file:
-            status = os.fstat(file.fileno())
-            if known and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
-                return known
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ReadError(f"it cannot be read: {error.strerror}") from error
-    return SourceFile(path, digest, status.st_size, status.st_mtime_ns)
+    documents: dict[str, tuple[Document, list[Entry]]] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    files: list[tuple[KnownFile, list[str]]] = field(default_factory=list)
+    attachments: list[tuple[str, str]] = field(default_factory=list)
+    failures: dict[str, tuple[Failure, ...]] = field(default_factory=dict)
+    size: int = 0

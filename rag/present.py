@@ -11,6 +11,7 @@ import shutil
 import textwrap
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +20,8 @@ from rag.models import ModelFile
 from rag.prompts import speaker
 from rag.records import Answer, Hit, Quote, SyncReport
 from rag.sentences import one_line
+
+_DIGEST = 20
 
 
 def printable(text: str) -> str:
@@ -87,10 +90,15 @@ def _passage(hit: Hit, text: str, start: int, end: int) -> dict[str, Any]:
         "house": voice.house,
         "person": voice.person,
         "role": voice.role,
-        "date": document.date.isoformat(),
+        "date": hit.date.isoformat(),
         "start": start,
         "end": end,
         "score": round(hit.score, 6),
+        "confidence": voice.confidence,
+        "cue": voice.cue,
+        "attachment": document.meta.get("attachment"),
+        "parent": document.parent,
+        "copies": [{"document": copy.id, "path": copy.path, "title": copy.title} for copy in hit.copies],
     }
 
 
@@ -104,18 +112,26 @@ def wrapped(text: str, stream: IO[str], indent: str = "") -> str:
 
 
 def _heading(hit: Hit) -> str:
-    return label(f"{speaker(hit)}, {hit.document.date:%d %b %Y}")
+    return label(f"{speaker(hit)}, {hit.date:%d %b %Y}")
 
 
 def quote_text(quote: Quote, stream: IO[str]) -> str:
     """A quote as three parts: who and when, the verbatim lines, where they stand."""
     lines = wrapped(one_line(quote.text), stream, "    │ ")
-    return f"[{quote.label}] {_heading(quote.hit)}\n{lines}\n    {label(quote.hit.document.path)}"
+    return f"[{quote.label}] {_heading(quote.hit)}\n{lines}\n    {_place(quote.hit)}"
+
+
+def _place(hit: Hit) -> str:
+    """The file, what in it, and who repeats it."""
+    attached = hit.document.meta.get("attachment")
+    within = f", {attached}" if attached else ""
+    copies = ", ".join(dict.fromkeys(document.path for document in hit.copies if document.path != hit.document.path))
+    return label(f"{hit.document.path}{within}{f' (also in {copies})' if copies else ''}")
 
 
 def hit_text(rank: int, hit: Hit, stream: IO[str]) -> str:
     """A hit as ``rag search`` shows it."""
-    place = f"    {label(hit.document.path)}  ({hit.score:.4f})"
+    place = f"    {_place(hit)}  ({hit.score:.4f})"
     return f"{rank:2}. {_heading(hit)}\n{wrapped(one_line(hit.chunk.text), stream, '    │ ')}\n{place}"
 
 
@@ -138,29 +154,53 @@ def footnotes(answer: Answer) -> Iterator[str]:
         )
 
 
+def digest_text(report: SyncReport, now: datetime) -> str:
+    """What has arrived: who wrote, about what, what was there already, and what could not be read."""
+    told = _counted(
+        (report.documents, "new"),
+        (len(report.duplicates), "duplicates"),
+        (len(report.removed), "gone"),
+        (len(report.failed), "not readable"),
+    )
+    lines = [f"{now:%H:%M:%S}  {told or 'nothing new'}"]
+    for arrival in report.arrived[:_DIGEST]:
+        writer = " ".join(part for part in (arrival.house, f"({arrival.author})" if arrival.author else "") if part)
+        carried = f", attached to “{arrival.parent}”" if arrival.parent else ""
+        lines.append(f"  {arrival.date:%d %b %Y}  {label(writer or 'unknown')}: {label(arrival.title + carried)}")
+    if report.documents > _DIGEST:
+        lines.append(f"  and {report.documents - _DIGEST} more")
+    lines += [f"  duplicate: {label(path)}" for path in report.duplicates[:_DIGEST]]
+    lines += [f"  not readable: {label(failure.path)}: {label(failure.reason)}" for failure in report.failed[:_DIGEST]]
+    return "\n".join(lines)
+
+
+def _counted(*counts: tuple[int, str]) -> str:
+    return ", ".join(f"{count} {what}" for count, what in counts if count)
+
+
 def changes_text(report: SyncReport) -> str:
     """What a sync did, in one line."""
-    parts = [
-        f"{len(paths)} {what}"
-        for paths, what in (
-            (report.added, "added"),
-            (report.changed, "changed"),
-            (report.removed, "removed"),
-            (report.duplicates, "of them copies"),
-            (report.skipped, "of other formats"),
-            (report.failed, "not readable"),
-        )
-        if paths
-    ]
-    return f"Files: {', '.join(parts) or 'nothing new'}; {report.embedded} chunks embedded, {report.reused} known."
+    files = _counted(
+        (len(report.added), "added"),
+        (len(report.changed), "changed"),
+        (len(report.removed), "removed"),
+        (len(report.duplicates), "of them duplicates"),
+        (len(report.skipped), "of other formats"),
+        (len(report.failed), "not readable"),
+    )
+    chunks = _counted((report.embedded, "embedded"), (report.reused, "known"), (report.copies, "said elsewhere too"))
+    return f"Files: {files or 'nothing new'}; chunks: {chunks or 'none new'}."
 
 
 def report_text(report: SyncReport, status: Status) -> str:
     """What a sync did, and what the index holds now."""
     lines = [changes_text(report)]
     lines += [f"  not readable: {label(failure.path)}: {label(failure.reason)}" for failure in report.failed]
-    lines += [f"  copy: {label(path)}" for path in report.duplicates]
+    lines += [f"  duplicate: {label(path)}" for path in report.duplicates]
     lines += [f"  other format: {label(path)}" for path in report.skipped]
+    if report.left_out:
+        kinds = ", ".join(f"{count} {label(kind)}" for kind, count in report.left_out.items())
+        lines.append(f"  attachments of other formats: {kinds}")
     lines.append(
         f"The index holds {status.documents} documents from {status.files} files in {status.chunks} chunks,"
         f" by {len(status.houses)} houses: {printable(str(status.index))}"

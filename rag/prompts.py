@@ -76,7 +76,7 @@ def speaker(hit: Hit) -> str:
 
 def card(quote: Quote) -> str:
     """One source as the model sees it: label, house, person, date, then the quoted lines."""
-    heading = f"[{quote.label}] {inert(speaker(quote.hit))}, {quote.hit.document.date:%d %b %Y}"
+    heading = f"[{quote.label}] {inert(speaker(quote.hit))}, {quote.hit.date:%d %b %Y}"
     return f'{heading}: "{inert(one_line(quote.text))}"'
 
 

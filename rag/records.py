@@ -103,6 +103,11 @@ class Hit:
     ranks: Mapping[str, int]
     copies: tuple[Document, ...] = ()
 
+    @property
+    def date(self) -> datetime:
+        """When it was said: the date of the quoted message where that is given, else the document's."""
+        return self.chunk.voice.date or self.document.date
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:
@@ -175,11 +180,26 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """A document that a sync found to be new; ``parent`` is the title of the mail that it was attached to."""
+
+    path: str
+    title: str
+    author: str | None
+    house: str | None
+    date: datetime
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SyncReport:
     """What one sync did; ``added``, ``changed``, ``removed``, ``duplicates`` and ``skipped`` are paths.
 
-    ``duplicates`` brought nothing new; ``skipped`` are of a format that no reader knows.
-    ``embedded`` counts chunks that went through the embedding model, ``reused`` those whose vector was known.
+    ``duplicates`` brought nothing new; ``skipped`` are of a format that no reader knows, and ``left_out`` counts
+    attachments of such formats, by suffix. ``documents`` is the number of new ones, ``arrived`` the latest of them.
+    ``copies`` is the number of passages that another document says as well, ``waiting`` that of files which were
+    being written and are left for the next sync. ``embedded`` counts chunks that went through the embedding model,
+    ``reused`` those whose vector was known.
     """
 
     added: tuple[str, ...] = ()
@@ -189,5 +209,14 @@ class SyncReport:
     duplicates: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     failed: tuple[Failure, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    documents: int = 0
+    arrived: tuple[Arrival, ...] = ()
+    copies: int = 0
+    waiting: int = 0
     embedded: int = 0
     reused: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether the index has changed."""
+        return bool(self.added or self.changed or self.removed)

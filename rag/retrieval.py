@@ -31,6 +31,10 @@ _WEIGHTS: Mapping[str, float] = {"words": 1.0, "vectors": 1.0, "amounts": 1.0, "
 # The share of all content words of two passages that both have. Windows that overlap by a sentence have about
 # a fifth, a copy with small edits 0.9, a copy that was cut elsewhere 0.6.
 _SAME = 0.55
+
+# The share of the stems of the shorter of two passages that a hit and a copy of it both have; windows that the copy
+# cut elsewhere lie half over the hit.
+_COPIED = 0.5
 _NEGATIONS = frozenset(
     "not no never nor none cannot without unlikely doubt doubts isn't aren't don't doesn't won't".split()
 )
@@ -123,7 +127,17 @@ class Retriever:
             for number, score in found
             if number in loaded
         ]
-        return _distinct(hits, k)
+        return [self._with_copies(hit) for hit in _distinct(hits, k)]
+
+    def _with_copies(self, hit: Hit) -> Hit:
+        """The hit with the documents whose passages the index holds as copies of it."""
+        said = _stems(hit.chunk.text)
+        copying = (
+            document_id
+            for document_id, text in self._catalogue.copies_of(hit.document.id)
+            if _shared(said, _stems(text)) >= _COPIED
+        )
+        return _copied_by(hit, [self._catalogue.document(document_id) for document_id in dict.fromkeys(copying)])
 
     def refusal(self, question: str, hits: Sequence[Hit], filters: Filters | None = None) -> str:
         """Why ``hits`` cannot answer ``question``, in words; empty if they may."""
@@ -168,7 +182,10 @@ def choose_quotes(question: str, hits: Sequence[Hit], *, limit: int) -> tuple[Qu
         if twin is None:
             quotes.append(quote)
         elif _is_original(hit, quotes[twin].hit):
-            quotes[twin] = replace(quote, label=quotes[twin].label)
+            copied = _copied_by(hit, [quotes[twin].hit.document, *quotes[twin].hit.copies])
+            quotes[twin] = replace(quote, label=quotes[twin].label, hit=copied)
+        else:
+            quotes[twin] = replace(quotes[twin], hit=_copied_by(quotes[twin].hit, [hit.document]))
     return tuple(quotes)
 
 
@@ -214,15 +231,29 @@ def _is_original(hit: Hit, copy: Hit) -> bool:
 
 
 def _distinct(hits: Sequence[Hit], k: int) -> list[Hit]:
-    """The first ``k`` hits that are not near-copies of a better one; an original stands in for its copy."""
+    """The first ``k`` hits that are not near-copies of a better one, which lists them; an original comes first."""
     kept: list[Hit] = []
     for hit in hits:
         twin = next((i for i, other in enumerate(kept) if _alike(hit, hit.chunk.text, other, other.chunk.text)), None)
         if twin is None:
             kept.append(hit)
         elif _is_original(hit, kept[twin]):
-            kept[twin] = replace(hit, score=kept[twin].score)
+            original = replace(hit, score=kept[twin].score)
+            kept[twin] = _copied_by(original, [kept[twin].document, *kept[twin].copies])
+        else:
+            kept[twin] = _copied_by(kept[twin], [hit.document])
     return kept[:k]
+
+
+def _copied_by(hit: Hit, documents: Sequence[Document]) -> Hit:
+    """The hit with ``documents`` among its copies, each once and never its own."""
+    copies = {document.id: document for document in (*hit.copies, *documents) if document.id != hit.document.id}
+    return replace(hit, copies=tuple(copies.values()))
+
+
+def _shared(words: frozenset[str], other: frozenset[str]) -> float:
+    """The share of the smaller of two sets that the other has too."""
+    return len(words & other) / max(1, min(len(words), len(other)))
 
 
 def _alike(hit: Hit, text: str, other: Hit, other_text: str) -> bool:

@@ -1,7 +1,7 @@
 """Where sentences begin and end.
 
-In: a text, or a stretch of it. Out: the spans of its sentences, headings, list items and table rows, exact
-to the character. It does not know who speaks, nor what mail is; it only sees ``>`` before a line.
+In: a text, or a stretch of it. Out: its lines, and the spans of its sentences, headings, list items and
+table rows, exact to the character. It does not know who speaks, nor what mail is; it only sees ``>`` before a line.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _HEADING = re.compile(r"#{1,6}[ \t]|\||[-=_*~]{3,}$|\[\d+\][ \t]|```")
 _LIST_MARK = re.compile(r"[>\s]*\(?(?:\d{1,2}|[A-Za-z]|[ivx]{1,4})$")
 
 _STOP = re.compile(r"(?:\.(?:[^\S\n]?\.)+|…)[.…]*[!?]*|[.!?]+|[。！？]")
-_CLOSERS = re.compile(r"(?:(?<=[a-z]\.)\d{1,2}(?=\s))?[\"'”’»)\]}*_]*")
+_CLOSERS = re.compile(r"(?:(?<=[a-z]\.)\d{1,2}(?=\s))?[\"'”’»“«)\]}*_]*")
 _ELISION = re.compile(r"\[\s*(?:\.\s?\.\s?\.|…)\s*\]")
-_NEXT = re.compile(r"\s*(?:>[ \t]?)*[\"'“‘«(\[*_¿¡]*")
+_NEXT = re.compile(r"\s*(?:>[ \t]?)*[\"'“‘«„»(\[*_¿¡]*")
 # “Is that so?” Acme Securities asks: a question mark inside a quotation does not end the sentence around it.
 _SPEECH_TAG = re.compile(
     r"\s+(?:[A-Z][\w.&’'-]*\s+){1,5}"
@@ -56,7 +56,9 @@ _STARTERS = _words(
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
+    """A line of a text: its span, how many ``>`` stand before it, and what follows them, trimmed."""
+
     start: int
     end: int
     depth: int
@@ -66,6 +68,21 @@ class _Line:
 def one_line(text: str) -> str:
     """``text`` in one line, without the ``>`` that mail puts before quoted lines."""
     return " ".join(_QUOTE_MARKS.sub("", text).split())
+
+
+def lines(text: str, start: int = 0, end: int | None = None) -> list[Line]:
+    """The lines of ``text[start:end]``, which they cover without gaps."""
+    found = []
+    for raw in text[start:end].splitlines(keepends=True):
+        if raw.isspace():
+            found.append(Line(start, start + len(raw), 0, ""))
+            start += len(raw)
+            continue
+        prefix = _PREFIX.match(raw)
+        marks = prefix[0] if prefix else ""
+        found.append(Line(start, start + len(raw), marks.count(">"), raw[len(marks) :].strip()))
+        start += len(raw)
+    return found
 
 
 def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
@@ -78,40 +95,31 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[t
     return [span for first, last in _blocks(text, start, end) for span in _sentences(text, first, last)]
 
 
-def _lines(text: str, start: int, end: int) -> list[_Line]:
-    lines = []
-    for raw in text[start:end].splitlines(keepends=True):
-        prefix = _PREFIX.match(raw)
-        marks = prefix[0] if prefix else ""
-        lines.append(_Line(start, start + len(raw), marks.count(">"), raw[len(marks) :].strip()))
-        start += len(raw)
-    return lines
-
-
 def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Join the lines that one paragraph was wrapped into."""
-    lines = _lines(text, start, end)
-    widths = _widths(lines)
-    for index, line in enumerate(lines):
-        if index and _breaks(lines[index - 1], line, widths[index]):
-            yield start, line.start
+    read = lines(text, start, end)
+    widths = _widths(read)
+    for index, line in enumerate(read):
+        if index and _breaks(read[index - 1], line, widths[index]):
+            if not text[start : line.start].isspace():
+                yield start, line.start
             start = line.start
-    if lines:
+    if read:
         yield start, end
 
 
-def _widths(lines: list[_Line]) -> list[int]:
+def _widths(read: list[Line]) -> list[int]:
     """The column at which the paragraph around each line was wrapped: its longest line."""
     runs: list[list[int]] = []
-    for index, line in enumerate(lines):
-        if not index or not line.content or line.depth != lines[index - 1].depth:
+    for index, line in enumerate(read):
+        if not index or not line.content or line.depth != read[index - 1].depth:
             runs.append([])
         runs[-1].append(len(line.content))
     widest = (max((length for length in run if length <= _WRAPPED), default=0) for run in runs)
     return [width for run, width in zip(runs, widest, strict=True) for _ in run]
 
 
-def _breaks(above: _Line, line: _Line, width: int) -> bool:
+def _breaks(above: Line, line: Line, width: int) -> bool:
     if not above.content or not line.content or above.depth != line.depth:
         return True
     if _HEADING.match(above.content) or _HEADING.match(line.content) or _BULLET.match(line.content):

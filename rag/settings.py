@@ -27,14 +27,15 @@ class Settings:
     """Where things are and how the stages behave.
 
     ``model`` is a name of the catalogue, a GGUF file or an OpenAI-compatible URL; ``embedding_model`` a
-    folder or a hub name; the empty string means the built-in choice for either. ``threads`` 0 means the
-    physical cores.
+    folder or a hub name; the empty string means the built-in choice for either. ``houses`` is a file of your
+    own houses, beside the built-in ones. ``threads`` 0 means the physical cores.
     """
 
     corpus: Path
     index: Path
     model: str = ""
     embedding_model: str = ""
+    houses: Path | None = None
     think: str = "off"
     quotes: int = 4
     candidates: int = 50
@@ -92,8 +93,7 @@ class Settings:
 
 
 _KINDS: Mapping[str, type] = {
-    "corpus": Path,
-    "index": Path,
+    **dict.fromkeys(("corpus", "index", "houses"), Path),
     **dict.fromkeys(("model", "embedding_model", "think"), str),
     **dict.fromkeys(("quotes", "candidates", "chunk_words", "context_tokens", "answer_tokens", "threads", "seed"), int),
 }
@@ -135,7 +135,7 @@ def _from_pyproject(folder: Path) -> dict[str, Any]:
             remedy="Name a server with --model or RAG_MODEL; a folder's own file may not.",
         )
     return {
-        name: folder / value if name in ("corpus", "index") and isinstance(value, str) else value
+        name: folder / value if _KINDS.get(name) is Path and isinstance(value, str) else value
         for name, value in table.items()
     }
 

@@ -2,10 +2,8 @@
 
 In: documents, chunks, vectors. Out: the same, by word (FTS5, BM25), by number, by file. Words and vectors
 lie in the same file, so one transaction is the commit point: a killed process leaves all of a batch or
-nothing, and Chroma is only ever a copy (`rag.vectors`). It does not know what a question is.
-
-    files ──< file_documents >── documents ──< chunks ── words (FTS5, same number)
-                                                  └───── vectors (by digest of the embedded text)
+nothing, and Chroma is only ever a copy (`rag.vectors`). The tables are in `rag.schema`. It does not know what a
+question is.
 """
 
 from __future__ import annotations
@@ -16,9 +14,9 @@ import os
 import sqlite3
 import threading
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,43 +26,14 @@ import numpy as np
 from rag.embedding import Vectors
 from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
 from rag.ownership import make_folder
-from rag.records import Chunk, Document, Failure, SourceFile, Voice
-
-FILE = "catalogue.sqlite"
-
-_SCHEMA = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE files (
-    path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    failures TEXT NOT NULL
-);
-CREATE TABLE documents (
-    id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, date TEXT NOT NULL,
-    author TEXT, house TEXT, thread TEXT, voices TEXT NOT NULL, meta TEXT NOT NULL
-);
-CREATE TABLE file_documents (
-    path TEXT NOT NULL REFERENCES files ON DELETE CASCADE,
-    document_id TEXT NOT NULL REFERENCES documents,
-    PRIMARY KEY (path, document_id)
-);
-CREATE INDEX file_documents_document ON file_documents (document_id);
-CREATE TABLE vectors (digest TEXT PRIMARY KEY, vector BLOB NOT NULL);
-CREATE TABLE chunks (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
-    document_id TEXT NOT NULL REFERENCES documents ON DELETE CASCADE,
-    start INTEGER NOT NULL, end INTEGER NOT NULL, voice INTEGER NOT NULL,
-    house TEXT, date TEXT NOT NULL, digest TEXT NOT NULL REFERENCES vectors
-);
-CREATE INDEX chunks_document ON chunks (document_id);
-CREATE INDEX chunks_digest ON chunks (digest);
-CREATE VIRTUAL TABLE words USING fts5 (
-    header, text, terms, tokenize = "porter unicode61 remove_diacritics 2"
-);
-CREATE TRIGGER chunk_gone AFTER DELETE ON chunks BEGIN DELETE FROM words WHERE rowid = old.number; END;
-"""
+from rag.reading import voice_facts, voice_from
+from rag.records import Chunk, Document, Failure, SourceFile
+from rag.schema import FILE, SCHEMA, connect, translated
 
 # All chunks of a mail share its subject: a word there must not lift its signature to the top.
 _BM25 = "bm25(words, 0.3, 1.0, 1.0)"
+
+_NO_COPY = "{} NOT IN (SELECT number FROM chunks WHERE copy_of IS NOT NULL)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +58,21 @@ class KnownFile:
 class Batch:
     """What one transaction adds: whole documents with their chunks, and the files that are now complete.
 
-    ``files`` pairs a file with the ids of its documents, each of them in this batch or in the catalogue.
+    ``files`` pairs a file with the ids of its messages and notes (not of what is attached to them), each of them in
+    this batch or in the catalogue; so does ``begun`` for a mailbox of which only the first part is here.
+    ``attachments`` pairs the id of a mail with that of a document which came with it. ``copies`` names for the ids of
+    chunks, here or in the catalogue, the document to quote in their place, and ``bands`` are the documents' own, by
+    id. ``failures`` are what could not be read of a document that is here, by its id.
     """
 
     documents: Sequence[tuple[Document, Sequence[Entry]]]
     vectors: Mapping[str, Vectors]
     files: Sequence[tuple[KnownFile, Sequence[str]]]
+    begun: tuple[str, Sequence[str]] | None = None
+    attachments: Sequence[tuple[str, str]] = ()
+    copies: Mapping[str, str] = field(default_factory=dict)
+    bands: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    failures: Mapping[str, Sequence[Failure]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +89,29 @@ class Filters:
     def __bool__(self) -> bool:
         """Whether there is any condition."""
         return bool(self.houses or self.since or self.until)
+
+
+class Census:
+    """The indexed files that have been seen in the corpus; what was not seen is gone."""
+
+    def __init__(self, run: Callable[..., Iterator[Any]]) -> None:
+        """Use `Catalogue.census`."""
+        self._run = run
+
+    def see(self, path: str) -> None:
+        """Count off a file."""
+        self._run("INSERT OR IGNORE INTO seen VALUES (?)", (path,))
+
+    def see_below(self, folder: str) -> None:
+        """Count off what was indexed below a folder; the empty path is the corpus."""
+        self._run(
+            "INSERT OR IGNORE INTO seen SELECT path FROM files WHERE (path > ? AND path < ?) OR ? = ''",
+            (f"{folder}/", f"{folder}0", folder),  # "0" follows "/"
+        )
+
+    def missing(self) -> list[str]:
+        """The indexed files that were not seen, by path."""
+        return [row[0] for row in self._run("SELECT path FROM files WHERE path NOT IN seen ORDER BY path")]
 
 
 class Catalogue:
@@ -131,7 +132,7 @@ class Catalogue:
         path = folder / FILE
         if not path.is_file() or not path.stat().st_size:
             raise IndexMissing(f"There is no index in {folder}.", remedy="Build it: rag index")
-        catalogue = cls(folder, _connect(path))
+        catalogue = cls(folder, connect(path))
         try:
             found = catalogue.fingerprint
             if fingerprint is not None and found != fingerprint:
@@ -155,8 +156,8 @@ class Catalogue:
                 (folder / name).unlink(missing_ok=True)
             # The index holds the mail's own words: nobody else on the machine may read it.
             os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            with _translated(folder), contextlib.closing(sqlite3.connect(fresh)) as connection:
-                connection.executescript(_SCHEMA)
+            with translated(folder), contextlib.closing(sqlite3.connect(fresh)) as connection:
+                connection.executescript(SCHEMA)
                 facts = {"fingerprint": fingerprint, "generation": "0", "identity": uuid.uuid4().hex}
                 with connection:
                     connection.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
@@ -166,7 +167,7 @@ class Catalogue:
             raise IndexLocked(
                 f"No index can be made in {folder}: {error.strerror}.", remedy="Choose another folder with --index."
             ) from error
-        return cls(folder, _connect(folder / FILE))
+        return cls(folder, connect(folder / FILE))
 
     def close(self) -> None:
         """Close the file."""
@@ -188,51 +189,81 @@ class Catalogue:
         """A name that no other index has; a copy of this one shares it."""
         return self._fact("identity")
 
-    def files(self) -> dict[str, KnownFile]:
-        """Every file that was indexed, by path."""
-        rows = self._read("SELECT path, sha256, size, mtime_ns, failures FROM files")
-        return {
-            path: KnownFile(
-                SourceFile(path, sha256, size, mtime_ns), tuple(Failure(*pair) for pair in json.loads(failures))
-            )
-            for path, sha256, size, mtime_ns, failures in rows
-        }
+    def sources(self, paths: Collection[str]) -> dict[str, SourceFile]:
+        """Those of ``paths`` that were indexed, as they were then; one whose hash is empty is not finished."""
+        rows = self._among("SELECT path, sha256, size, mtime_ns FROM files WHERE path IN ({})", list(paths))
+        return {row[0]: SourceFile(*row) for row in rows}
+
+    def holds(self, sha256: str) -> bool:
+        """Whether a file with this content was indexed, under whatever name."""
+        return bool(next(self._read("SELECT EXISTS (SELECT 1 FROM files WHERE sha256 = ?)", (sha256,)))[0])
+
+    def file_failures(self) -> dict[str, tuple[Failure, ...]]:
+        """What could not be read, for each file of which anything could not."""
+        rows = self._read("SELECT path, failures FROM files WHERE failures != '[]' ORDER BY path")
+        return {path: tuple(Failure(*pair) for pair in json.loads(failures)) for path, failures in rows}
+
+    @contextmanager
+    def census(self) -> Iterator[Census]:
+        """Count off the indexed files, to see which are left."""
+        self._read("CREATE TEMP TABLE seen (path TEXT PRIMARY KEY) WITHOUT ROWID")
+        try:
+            yield Census(self._read)
+        finally:
+            self._read("DROP TABLE seen")
 
     def known_documents(self, ids: Collection[str]) -> set[str]:
         """Which of ``ids`` are in the catalogue, whole."""
         return {row[0] for row in self._among("SELECT id FROM documents WHERE id IN ({})", list(ids))}
+
+    def document_failures(self, document_id: str) -> tuple[Failure, ...]:
+        """What could not be read of a document."""
+        rows = self._read("SELECT failures FROM documents WHERE id = ?", (document_id,))
+        return tuple(Failure(*pair) for (failures,) in rows for pair in json.loads(failures))
 
     def known_vectors(self, digests: Collection[str]) -> dict[str, Vectors]:
         """The vectors of those ``digests`` whose text has been embedded before."""
         rows = self._among("SELECT digest, vector FROM vectors WHERE digest IN ({})", list(digests))
         return {digest: np.frombuffer(vector, dtype=np.float32) for digest, vector in rows}
 
-    def copies(self, paths: Collection[str]) -> list[str]:
+    def held_twice(self, paths: Collection[str]) -> list[str]:
         """Which of ``paths`` hold nothing that another file does not hold too."""
-        shared = self._read(
-            "SELECT path FROM file_documents AS mine GROUP BY path HAVING min(EXISTS ("
+        shared = self._among(
+            "SELECT path FROM file_documents AS mine WHERE path IN ({}) GROUP BY path HAVING min(EXISTS ("
             "SELECT 1 FROM file_documents AS theirs"
-            " WHERE theirs.document_id = mine.document_id AND theirs.path != mine.path))"
+            " WHERE theirs.document_id = mine.document_id AND theirs.path != mine.path))",
+            list(paths),
         )
-        return sorted({row[0] for row in shared} & set(paths))
+        return sorted(row[0] for row in shared)
 
     def add(self, batch: Batch) -> None:
-        """Add a batch in one transaction; a file that is known already gets its documents replaced."""
+        """Add a batch in one transaction; a file that is known already gets its documents replaced.
+
+        A document that is there already is left as it is, and so are its chunks.
+        """
         with self._write() as connection:
             vectors = [(digest, row.astype(np.float32).tobytes()) for digest, row in batch.vectors.items()]
             connection.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", vectors)
             for document, entries in batch.documents:
-                _insert_document(connection, document, entries)
+                _insert_document(connection, document, entries, batch.failures.get(document.id, ()))
+            connection.executemany("INSERT OR IGNORE INTO attachments VALUES (?, ?)", batch.attachments)
+            marks = [(document_id, chunk_id) for chunk_id, document_id in batch.copies.items()]
+            connection.executemany("UPDATE chunks SET copy_of = ? WHERE id = ?", marks)
+            pairs = [(band, document_id) for document_id, bands in batch.bands.items() for band in bands]
+            connection.executemany("INSERT OR IGNORE INTO bands SELECT ?, number FROM documents WHERE id = ?", pairs)
             for known, document_ids in batch.files:
                 source = known.source
-                failures = json.dumps([(failure.path, failure.reason) for failure in known.failures])
                 connection.execute("DELETE FROM files WHERE path = ?", (source.path,))
                 connection.execute(
                     "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
-                    (source.path, source.sha256, source.size, source.mtime_ns, failures),
+                    (source.path, source.sha256, source.size, source.mtime_ns, _dumped(known.failures)),
                 )
-                links = [(source.path, document_id) for document_id in document_ids]
-                connection.executemany("INSERT OR IGNORE INTO file_documents VALUES (?, ?)", links)
+                _link(connection, source.path, document_ids)
+            if batch.begun:
+                path, document_ids = batch.begun
+                # No file has an empty hash, so an interrupted one counts as changed.
+                connection.execute("INSERT OR IGNORE INTO files VALUES (?, '', 0, 0, '[]')", (path,))
+                _link(connection, path, document_ids)
 
     def touch(self, sources: Iterable[SourceFile]) -> None:
         """Remember new times of files whose bytes are the same; the index itself has not changed."""
@@ -243,32 +274,31 @@ class Catalogue:
     def remove(self, paths: Collection[str]) -> None:
         """Forget files, and every document, chunk, word and vector that no file holds any more.
 
-        Until then the documents of a file that was replaced, or whose reading was cut short, are kept but
-        never loaded: an interrupted run finds them again and embeds nothing twice.
+        Until then the documents of a file that was replaced are kept but never loaded: an interrupted run finds
+        them again and embeds nothing twice.
         """
-        orphans = "SELECT EXISTS (SELECT 1 FROM documents WHERE id NOT IN (SELECT document_id FROM file_documents))"
+        orphans = "SELECT EXISTS (SELECT 1 FROM documents WHERE id NOT IN (SELECT document_id FROM held))"
         if not paths and not next(self._read(orphans))[0]:
             return
         with self._write() as connection:
             connection.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in paths])
-            connection.execute("DELETE FROM documents WHERE id NOT IN (SELECT document_id FROM file_documents)")
+            connection.execute("DELETE FROM documents WHERE id NOT IN (SELECT document_id FROM held)")
             connection.execute("DELETE FROM vectors WHERE digest NOT IN (SELECT digest FROM chunks)")
 
     def matching(self, query: str, k: int, allowed: Collection[int] | None = None) -> list[int]:
-        """The numbers of the ``k`` best chunks for an FTS5 ``query``, by BM25, best first."""
+        """The numbers of the ``k`` best chunks for an FTS5 ``query``, by BM25, best first; copies are left out."""
+        found = f"SELECT rowid FROM words WHERE words MATCH ? AND {_NO_COPY.format('rowid')} ORDER BY {_BM25}"
         if allowed is None:
-            rows = self._read(f"SELECT rowid FROM words WHERE words MATCH ? ORDER BY {_BM25} LIMIT ?", (query, k))
-            return [row[0] for row in rows]
-        found = self._read(f"SELECT rowid FROM words WHERE words MATCH ? ORDER BY {_BM25}", (query,))
-        return [row[0] for row in found if row[0] in allowed][:k]
+            return [row[0] for row in self._read(f"{found} LIMIT ?", (query, k))]
+        return [row[0] for row in self._read(found, (query,)) if row[0] in allowed][:k]
 
     def frequency(self, query: str) -> int:
         """The number of chunks that match an FTS5 ``query``."""
         return int(next(self._read("SELECT count(*) FROM words WHERE words MATCH ?", (query,)))[0])
 
     def numbers(self, filters: Filters) -> set[int]:
-        """The numbers of the chunks that meet ``filters``."""
-        conditions, values = ["1"], list[Any]()
+        """The numbers of the chunks that meet ``filters``; copies are left out."""
+        conditions, values = ["copy_of IS NULL"], list[Any]()
         if filters.houses:
             conditions.append(f"house IN ({','.join('?' * len(filters.houses))})")
             values += filters.houses
@@ -281,14 +311,15 @@ class Catalogue:
         return {row[0] for row in self._read(f"SELECT number FROM chunks WHERE {' AND '.join(conditions)}", values)}
 
     def all_numbers(self) -> set[int]:
-        """The number of every chunk."""
-        return {row[0] for row in self._read("SELECT number FROM chunks")}
+        """The number of every chunk that is no copy."""
+        return {row[0] for row in self._read("SELECT number FROM chunks WHERE copy_of IS NULL")}
 
     def vectors(self, numbers: Collection[int] | None = None) -> tuple[list[int], Vectors]:
         """The vectors of all chunks, or of ``numbers``: the numbers, and one row for each."""
         query = "SELECT number, vector FROM chunks JOIN vectors USING (digest)"
         some = f"{query} WHERE number IN ({{}})"
-        pairs = list(self._read(query) if numbers is None else self._among(some, list(numbers)))
+        every = f"{query} WHERE copy_of IS NULL"
+        pairs = list(self._read(every) if numbers is None else self._among(some, list(numbers)))
         joined = np.frombuffer(b"".join(vector for _, vector in pairs), dtype=np.float32)
         return [number for number, _ in pairs], joined.reshape(len(pairs), -1) if pairs else joined.reshape(0, 0)
 
@@ -298,16 +329,42 @@ class Catalogue:
         found: dict[int, tuple[Chunk, Document]] = {}
         rows = self._among(
             "SELECT number, id, document_id, start, end, voice FROM chunks WHERE number IN ({})"
-            " AND document_id IN (SELECT document_id FROM file_documents)",
+            " AND (EXISTS (SELECT 1 FROM file_documents WHERE file_documents.document_id = chunks.document_id)"
+            " OR EXISTS (SELECT 1 FROM attachments JOIN file_documents ON file_documents.document_id = parent"
+            " WHERE attachments.document_id = chunks.document_id))",
             numbers,
         )
         for number, chunk_id, document_id, start, end, voice in rows:
             if document_id not in documents:
-                documents[document_id] = self._document(document_id)
+                documents[document_id] = self.document(document_id)
             document = documents[document_id]
             chunk = Chunk(chunk_id, document_id, start, end, document.text[start:end], document.voices[voice])
             found[number] = (chunk, document)
         return found
+
+    def chunks(self, document: Document) -> list[Chunk]:
+        """The chunks of ``document``, in order."""
+        rows = self._read(
+            "SELECT id, start, end, voice FROM chunks WHERE document_id = ? ORDER BY start", (document.id,)
+        )
+        return [
+            Chunk(chunk_id, document.id, start, end, document.text[start:end], document.voices[voice])
+            for chunk_id, start, end, voice in rows
+        ]
+
+    def copies_of(self, document_id: str) -> list[tuple[str, str]]:
+        """The passages that copy one of a document: the ids of their documents, and their texts."""
+        rows = self._read(
+            "SELECT document_id, substr(text, start + 1, end - start) FROM chunks"
+            " JOIN documents ON documents.id = document_id WHERE copy_of = ? ORDER BY chunks.number",
+            (document_id,),
+        )
+        return list(rows)
+
+    def sharing(self, bands: Collection[int]) -> list[str]:
+        """The ids of the documents that have some of ``bands``, once for each that they have."""
+        query = "SELECT id FROM bands JOIN documents ON number = document WHERE band IN ({})"
+        return [row[0] for row in self._among(query, list(bands))]
 
     def houses(self) -> tuple[str, ...]:
         """Every house that speaks in the index, by name."""
@@ -318,19 +375,30 @@ class Catalogue:
         tables = ("files", "documents", "chunks")
         return {table: next(self._read(f"SELECT count(*) FROM {table}"))[0] for table in tables}
 
-    def _document(self, document_id: str) -> Document:
+    def document(self, document_id: str) -> Document:
+        """A document as it was indexed, under the first path that holds it."""
         row = next(
             self._read(
-                "SELECT kind, title, text, date, author, house, thread, voices, meta,"
-                " (SELECT min(path) FROM file_documents WHERE document_id = id) FROM documents WHERE id = ?",
+                "SELECT kind, title, text, date, author, house, thread, voices, meta FROM documents WHERE id = ?",
                 (document_id,),
             )
         )
-        kind, title, text, date, author, house, thread, voices, meta, path = row
-        spans = tuple(Voice(**voice) for voice in json.loads(voices))
-        when = datetime.fromisoformat(date)
+        kind, title, text, date, author, house, thread, voices, meta = row
+        holders = "SELECT path, parent FROM held WHERE document_id = ? ORDER BY path, parent LIMIT 1"
+        path, parent = next(self._read(holders, (document_id,)), ("", None))
         return Document(
-            document_id, path, kind, title, text, when, author, house, thread, None, spans, json.loads(meta)
+            id=document_id,
+            path=path,
+            kind=kind,
+            title=title,
+            text=text,
+            date=datetime.fromisoformat(date),
+            author=author,
+            house=house,
+            thread=thread,
+            parent=parent,
+            voices=tuple(voice_from(voice) for voice in json.loads(voices)),
+            meta=json.loads(meta),
         )
 
     def _fact(self, name: str) -> str:
@@ -339,7 +407,7 @@ class Catalogue:
         raise IndexDamaged(f"{self.folder / FILE} is no index of this program.", remedy="Build it: rag index --rebuild")
 
     def _read(self, query: str, values: Sequence[Any] = ()) -> Iterator[Any]:
-        with self._lock, _translated(self.folder):
+        with self._lock, translated(self.folder):
             return iter(self._connection.execute(query, values).fetchall())
 
     def _among(self, query: str, values: Sequence[Any]) -> Iterator[Any]:
@@ -350,7 +418,7 @@ class Catalogue:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _translated(self.folder):
+        with self._lock, translated(self.folder):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -367,52 +435,38 @@ class Catalogue:
             connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open the file; where nothing can be written (a read-only disk) it is taken to be unchanging."""
-    writable = os.access(path.parent, os.W_OK)
-    address = f"{path.resolve().as_uri()}{'' if writable else '?mode=ro&immutable=1'}"
-    with _translated(path.parent):
-        connection = sqlite3.connect(address, uri=True, timeout=10, isolation_level=None, check_same_thread=False)
-        try:
-            if writable:
-                connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA secure_delete = ON")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+def _dumped(failures: Iterable[Failure]) -> str:
+    return json.dumps([(failure.path, failure.reason) for failure in failures])
 
 
-@contextmanager
-def _translated(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise IndexDamaged(
-            f"The catalogue {folder / FILE} cannot be used: {error}.",
-            remedy="Check that the disk has room and the folder may be written; else build anew: rag index --rebuild",
-        ) from error
+def _link(connection: sqlite3.Connection, path: str, document_ids: Iterable[str]) -> None:
+    links = [(path, document_id) for document_id in document_ids]
+    connection.executemany("INSERT OR IGNORE INTO file_documents VALUES (?, ?)", links)
 
 
-def _insert_document(connection: sqlite3.Connection, document: Document, entries: Sequence[Entry]) -> None:
+def _insert_document(
+    connection: sqlite3.Connection, document: Document, entries: Sequence[Entry], failures: Sequence[Failure]
+) -> None:
     date = document.date.isoformat()
-    connection.execute(
-        "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    cursor = connection.execute(
+        "INSERT OR IGNORE INTO documents VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             document.id, document.kind, document.title, document.text, date, document.author, document.house,
-            document.thread, json.dumps([asdict(voice) for voice in document.voices]), json.dumps(dict(document.meta)),
+            document.thread, json.dumps([voice_facts(voice) for voice in document.voices]),
+            json.dumps(dict(document.meta)), _dumped(failures),
         ),
     )  # fmt: skip
+    if not cursor.rowcount:
+        return
     numbers = {voice: i for i, voice in enumerate(document.voices)}
     for entry in entries:
         chunk = entry.chunk
+        dated = chunk.voice.date.isoformat() if chunk.voice.date else date
         cursor = connection.execute(
             "INSERT INTO chunks (id, document_id, start, end, voice, house, date, digest)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                chunk.id, chunk.document_id, chunk.start, chunk.end, numbers[chunk.voice], chunk.voice.house, date,
+                chunk.id, chunk.document_id, chunk.start, chunk.end, numbers[chunk.voice], chunk.voice.house, dated,
                 entry.digest,
             ),
         )  # fmt: skip

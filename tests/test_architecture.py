@@ -18,9 +18,10 @@ HEAVY = ("torch", "sentence_transformers", "transformers", "chromadb", "gradio",
 LAYERS = (
     ("errors", "records"),
     ("settings", "terms", "houses", "sentences", "prompts"),
-    ("readers", "replies", "cues", "turns", "attribution", "chunking", "citations"),
-    ("embedding", "llm", "llama", "downloads", "models", "ownership", "store", "vectors"),
-    ("indexing", "retrieval"),
+    ("readers", "replies", "quotations", "cues", "asides", "prose", "turns", "attribution", "chunking", "reading"),
+    ("scanning", "copies", "citations"),
+    ("embedding", "llm", "llama", "downloads", "models", "ownership", "schema", "store", "vectors", "imap", "mirror"),
+    ("duplicates", "indexing", "watching", "retrieval"),
     ("answering", "assistant"),
     ("__init__", "present", "cards", "guard", "arguments", "cli", "__main__"),
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -389,3 +390,192 @@ def test_a_mail_that_opens_with_a_sign_off_is_prose(opening: str) -> None:
 def test_a_signature_above_a_disclaimer_still_names_the_house() -> None:
     text = "Sell.\n\nRegards,\nAnn Lee\nUBS\n\nThis message is meant for its recipient only."
     assert attribute(note(text, kind="email", author="Ann Lee")).house == "UBS"
+
+
+def stretch(text: str, kind: str, of: str = "email") -> str:
+    return "".join(text[v.start : v.end] for v in attribute(note(text, kind=of)).voices if v.stretch == kind)
+
+
+def prose(text: str) -> str:
+    return stretch(text, "words")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thanks!\n\nWe upgrade Nvidia to Buy with a target of $140 and expect more.\n",
+        "Many thanks,\n\nsee my numbers for the quarter below\n",
+        "Cheers\n\nTarget cut to $90\n",
+        "Hi Bob,\n\nThanks!\n\nNvidia up, Intel down\n",
+        "Rates fell.\n\nBest\n\nTarget cut to 90\n",
+        "Rates fell.\n\nThanks\n\nMargins up 4%\n",
+        "Rates fell.\n\nThanks\n\n" + "Copper\n" * 9,
+        "First item\n--\nSecond item\n--\nThird item\n",
+        "Chips fell.\n--\nBanks rose, which we like.\n",
+        "Please call him today:\n\nAnn Lee\nann@ubs.com\n",
+        "Rates fell.\n\nUBS Group\nCiti Group\nING Group\n",
+        "Rates fell.\n\nCheers,\nAnn\n\nPS: We upgrade Nvidia today.\n",
+    ],
+)
+def test_no_sign_off_takes_words_of_the_mail_with_it(text: str) -> None:
+    assert prose(text) == text
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "Kind regards,\n\nAnn Lee, CFA\nManaging Director, Head of European Rates\nAcme & Co. Ltd.\n5 St. James St.\n"
+        "Tel. +44 20 0000 0000\nann.lee@ubs.com | www.ubs.com\n",
+        "-- \nAnn Lee\nUBS\n",
+        "Thanks,\nAnn\n\n--\nAnn Lee\nUBS\n",
+        "Cheers!\nAnn\n\nSent from my iPhone\n",
+        "Sent from my iPhone\n",
+        "Von meinem iPhone gesendet\n",
+        "С уважением,\nАнна Ли\n",
+        "Med vänlig hälsning,\nAnn Lee\n",
+        "Ann Lee, CFA\nHead of Rates\nann.lee@ubs.com\n+44 20 0000 0000\n",
+        "Ann Lee\nt. 555-931-0700\nwww.example.com\n",
+        "----------\nAnn Lee\n\nAcme\n\nt. 555-931-0700\n",
+    ],
+)
+def test_a_name_block_is_no_prose(block: str) -> None:
+    assert prose("Rates fell.\n\n" + block) == "Rates fell.\n\n"
+
+
+FOOTERS = [
+    "This email and any attachments are confidential and intended solely for the addressee.",
+    "If you are not the intended recipient, please delete it and tell the sender.",
+    "Please consider the environment before printing this page.",
+    "For important disclosures, please see www.example.com/disclosures.",
+    "For other important disclosures please refer to the last page of this note.",
+    "Unsubscribe",
+    "To unsubscribe, e-mail: desk-unsubscribe@example.com",
+    "You are receiving this newsletter because you signed up for it.",
+    "This material has been prepared by the sales desk for institutional clients. It is no solicitation to buy or "
+    "sell, and no investment advice.",
+    "I, Ann Lee, hereby certify that the views in this note are my own.",
+    "Diese E-Mail ist vertraulich und nur für den Empfänger bestimmt. Bitte löschen Sie sie, wenn sie Sie irrtümlich "
+    "erreicht.",
+    "Ce message est confidentiel et réservé à son destinataire. Toute divulgation est interdite.",
+    "Este mensaje es confidencial y va dirigido a su destinatario. Queda prohibida su divulgación.",
+    "Questo messaggio è riservato al solo destinatario. Ne è vietata la diffusione.",
+    "Dit bericht is vertrouwelijk en bestemd voor de geadresseerde. Verspreiding is verboden.",
+]
+
+
+@pytest.mark.parametrize("kind", ["email", "note"])
+@pytest.mark.parametrize("footer", FOOTERS)
+def test_legal_text_at_the_end_is_a_disclaimer(footer: str, kind: str) -> None:
+    assert stretch(f"Rates fell.\n\n{footer}", "disclaimer", kind) == footer
+
+
+@pytest.mark.parametrize("kind", ["email", "note"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This message is confidential to nobody: rates fall.",
+        "The offer is under review, and the liability of its directors is not limited, say the regulators.",
+        "This report has been prepared with our clients in mind. Rates fall, and banks follow.",
+        "This email is confidential and privileged for the recipient: we see Nvidia at $140.",
+        "This email is confidential and privileged for the recipient: margins rise 4% on disclosure.",
+        "For further disclosure of the loan book we wait until March.",
+        "Past performance is no guide, but we like banks.",
+        "Please consider the price of copper. It is low.",
+        "If you have received the note on copper, read its last page.",
+        "Unsubscribe rates are what worries us about streaming, and they rise in every market that we follow closely.",
+    ],
+)
+def test_prose_that_begins_like_a_disclaimer_is_prose(text: str, kind: str) -> None:
+    assert stretch(f"Rates fell.\n\n{text}", "words", kind) == f"Rates fell.\n\n{text}"
+
+
+def test_what_stands_below_a_disclaimer_keeps_it_among_the_words() -> None:
+    text = f"Rates fell.\n\n{FOOTERS[0]}\n\nPS: We upgrade Nvidia to Buy today."
+    assert prose(text) == text
+
+
+def test_a_disclaimer_takes_its_rule_its_title_and_the_address_below_it() -> None:
+    footer = f"________________\nImportant disclosures\n\n{FOOTERS[0]}\n\nAcme Ltd, 5 Long Street\nwww.example.com"
+    assert stretch(f"Rates fell.\n\n{footer}", "disclaimer") == footer
+
+
+def test_a_name_block_above_a_disclaimer_is_a_signature() -> None:
+    text = f"Rates fell.\n\nRegards,\nAnn Lee\nUBS\n\n{FOOTERS[0]}"
+    assert [v.stretch for v in attribute(note(text, kind="email")).voices] == ["words", "signature", "disclaimer"]
+
+
+def test_each_quoted_message_keeps_its_own_disclaimer() -> None:
+    text = f"Ok.\n\nOn 2 May 2024, Bo Ek <bo@citi.com> wrote:\n> Sell.\n>\n> {FOOTERS[0]}\n"
+    found = attribute(note(text, kind="email")).voices[-1]
+    assert (found.stretch, found.house, found.person) == ("disclaimer", "Citi", "Bo Ek")
+
+
+def test_a_quoted_message_has_its_date_and_the_lines_that_name_its_writer() -> None:
+    line = "On 2 May 2024, Bo Ek <bo@citi.com> wrote:"
+    document = note(f"Ok.\n\n{line}\n> Yields look stretched.\n", kind="email")
+    found = voice(document, "Yields look")
+    assert found.cue
+    assert (document.text[slice(*found.cue)], found.date) == (line, datetime(2024, 5, 2, tzinfo=UTC))
+
+
+def test_a_quoted_message_from_elsewhere_belongs_to_the_house_in_its_signature() -> None:
+    text = "Ok.\n\nOn 2 May 2024, Bo Ek <bo@mail.example> wrote:\n> Sell.\n>\n> Regards,\n> Bo Ek\n> Citi\n"
+    assert voice(note(text, kind="email"), "Sell.").house == "Citi"
+
+
+def test_the_author_s_own_earlier_mail_is_told_from_his_new_words() -> None:
+    text = "As I said.\n\nOn 2 May 2024, Ann Lee <ann@ubs.com> wrote:\n> Rates fall.\n"
+    document = note(text, kind="email", author="Ann Lee", **{"from": "ann@ubs.com"})
+    assert (voice(document, "As I said").date, voice(document, "Rates fall").date) == (
+        None,
+        datetime(2024, 5, 2, tzinfo=UTC),
+    )
+
+
+def test_what_a_house_says_has_its_cue_in_the_text() -> None:
+    found = voice(note(PROSE), "swing supply")
+    assert found.cue
+    assert "Hugo Brandt" in PROSE[slice(*found.cue)]
+    assert 0 < found.confidence <= 1
+
+
+def test_neighbours_that_differ_in_their_cue_alone_are_one_voice() -> None:
+    text = "“Rates fell a long way,” says UBS. “Copper rose a long way,” says UBS. “Gold fell a long way,” says UBS."
+    spoken = [v for v in attribute(note(text)).voices if v.role == "quoted"]
+    assert [v.house for v in spoken] == ["UBS"]
+
+
+@pytest.mark.parametrize(
+    ("domain", "text", "expected"),
+    [
+        ("ubs.com", "Rates fell.", "UBS"),
+        ("ubs.com", "UBS sees rates falling.", "UBS"),
+        ("ubs.com", "Citi sees rates falling.", None),
+        ("ft.com", "Rates fell.", None),
+        ("mail.example", "Rates fell.", None),
+        ("", "Rates fell.", None),
+    ],
+)
+def test_an_attached_note_is_its_sender_s_unless_it_names_another_house(
+    domain: str, text: str, expected: str | None
+) -> None:
+    assert attribute(note(text, sender_domain=domain)).house == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "> Rates fell today.\n" * 10_000,
+        "On 2 May 2024, Ann Lee <ann@ubs.com> wrote:\n" * 20_000,
+        "Rates fell.\n" + "Thanks\n" * 10_000,
+        "Rates fell.\n" + "----\nAnn Lee\n" * 5_000,
+        f"{FOOTERS[0]}\n\n" * 4_000,
+        "a" * 1_000_000,
+        "This email is confidential to the recipient. " * 20_000,
+    ],
+    ids=["quoted", "announcements", "thanks", "rules", "footers", "one word", "one line"],
+)
+def test_long_mails_are_attributed_in_linear_time(text: str) -> None:
+    began = time.process_time()
+    attribute(note(text, kind="email"))
+    assert time.process_time() - began < 6

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.cues import Speaker, introduces, names_only, read_cue, speaks_on
+from rag.cues import Speaker, introduces, names_only, read_cue, speaks_on, stranger_speaks
 
 JANE = Speaker("Citi", "Jane Doe")
 
@@ -20,6 +20,10 @@ JANE = Speaker("Citi", "Jane Doe")
         "Let’s hear from Citi’s Jane Doe with the details.",
         "For the currency angle, back to Jane Doe at Citi:",
         "Analysts led by Jane Doe at Citi have had enough:",
+        "Jane Doe (Citi) writes:",
+        "The last word goes to Jane Doe at Citi.",
+        "Next, we turn to Citi’s Jane Doe for the market angle . . .",
+        "Citi’s Jane Doe has this to say:",
         "First in was Citi’s Jane Doe: rates will fall a lot from here.",
     ],
 )
@@ -40,6 +44,10 @@ def test_a_hand_over_names_the_house_and_the_person(sentence: str) -> None:
         "Citi, for its part, thinks rates will fall.",
         "Rates will fall, which Citi blames on supply.",
         "Citi analysts are sceptical about cuts.",
+        "Citi and UBS both say that rates will fall.",
+        "Citi says UBS is wrong about rates.",
+        "Citi has cut its target for the index.",
+        "“Rates will fall,” Citi analysts wrote in a note to clients.",
     ],
 )
 def test_a_report_gives_one_sentence_to_the_house(sentence: str) -> None:
@@ -57,6 +65,8 @@ def test_a_report_gives_one_sentence_to_the_house(sentence: str) -> None:
         "Here’s why Citi fell.",
         "We had a call from Citi.",
         "The winners: Citi and others that day.",
+        "Citi has a point.",
+        "Here’s Bo Quist of Marlow Macro on Citi:",
     ],
 )
 def test_a_house_in_the_news_is_a_topic(sentence: str) -> None:
@@ -115,3 +125,47 @@ def test_the_longest_of_the_known_names_is_the_one_that_is_meant() -> None:
         assert cue is not None
         assert cue.speaker.person == name
     assert read_cue("Then Leeds says that rates fall.", [], known) is None
+
+
+@pytest.mark.parametrize(
+    ("sentence", "known", "speaker"),
+    [
+        ("UBS’s John Lazard says that rates fall.", {}, Speaker("UBS", "John Lazard")),
+        ("John Lazard, a strategist at UBS, says that rates fall.", {}, Speaker("UBS", "John Lazard")),
+        ("Lazard adds that rates fall.", {"Lazard": Speaker("UBS", "John Lazard")}, Speaker("UBS", "John Lazard")),
+        ("Lazard adds that rates fall.", {}, Speaker("Lazard")),
+    ],
+)
+def test_a_surname_that_is_also_a_house_is_told_apart(
+    sentence: str, known: dict[str, Speaker], speaker: Speaker
+) -> None:
+    cue = read_cue(sentence, [], known)
+    assert cue is not None
+    assert cue.speaker == speaker
+
+
+def test_the_bank_s_own_man_is_a_person_of_the_house() -> None:
+    assert speaks_on("“Rates fall,” says the bank’s Jane Doe.", Speaker("Citi")) == JANE
+    assert speaks_on("“Rates fall,” its analysts wrote.", Speaker("Citi")) == Speaker("Citi")
+    assert speaks_on("The bank said its profits fell.", Speaker("Citi")) is None
+
+
+def test_a_remark_about_somebody_introduces_nothing() -> None:
+    assert introduces("He’s not wrong: there were eleven.", []) is None
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Here’s Marlow Macro’s Bo Quist: rates will rise.",
+        "Bo Quist of Marlow Macro writes that rates will rise.",
+        "“Rates will rise,” said Bo Quist, who runs a fund.",
+    ],
+)
+def test_a_stranger_is_heard(sentence: str) -> None:
+    assert stranger_speaks(sentence)
+
+
+@pytest.mark.parametrize("sentence", ["We see rates rising.", "Here’s the thing: rates rise.", "Fed Funds were cut."])
+def test_a_plain_sentence_is_no_stranger_s(sentence: str) -> None:
+    assert not stranger_speaks(sentence)

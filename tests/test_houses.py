@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.houses import canonical, house_of_domain, houses, houses_named
+from rag.errors import SettingsError
+from rag.houses import KINDS, canonical, house_of_domain, houses, houses_named, use
 
 NAMES = st.sampled_from(sorted(houses()))
-KINDS = {"sell-side", "buy-side", "research", "press"}
 
 
 def named(text: str, ignore_case: bool = False) -> list[str]:
@@ -77,3 +80,86 @@ def test_a_name_is_made_canonical(name: str, expected: str | None) -> None:
 )
 def test_a_domain_belongs_to_the_house_of_its_parent(domain: str, expected: str | None) -> None:
     assert house_of_domain(domain) == expected
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Use a gazetteer of one's own, until the test is over."""
+
+    def _use(text: str) -> None:
+        path = tmp_path / "houses.toml"
+        path.write_text(text, encoding="utf-8")
+        use(path)
+
+    yield _use
+    use(None)
+
+
+ACME = '[[house]]\nname = "Acme Securities"\nkind = "sell-side"\naliases = ["Acme"]\ndomains = ["@Acme.Example"]\n'
+
+
+def test_a_house_of_one_s_own_is_found_by_name_alias_and_domain(own: Callable[[str], None]) -> None:
+    own(ACME)
+    assert named("Acme and Citi") == ["Acme Securities", "Citi"]
+    assert (canonical("acme securities"), house_of_domain("mail.acme.example")) == ("Acme Securities",) * 2
+
+
+def test_a_house_of_a_built_in_s_name_takes_its_place_and_adds_to_it(own: Callable[[str], None]) -> None:
+    own('[[house]]\nname = "UBS"\nkind = "research"\naliases = ["Die Bank"]\ndomains = ["ubs.example"]\n')
+    assert houses()["UBS"].kind == "research"
+    assert named("Die Bank, UBS and UBS Investment Bank") == ["UBS"] * 3
+    assert {house_of_domain("ubs.com"), house_of_domain("ubs.example")} == {"UBS"}
+
+
+def test_an_alias_and_a_domain_pass_from_a_built_in_house_to_one_s_own(own: Callable[[str], None]) -> None:
+    own(ACME.replace('"Acme"', '"Citi Research"').replace("@Acme.Example", "citi.com"))
+    assert named("Citi Research and Citi") == ["Acme Securities", "Citi"]
+    assert house_of_domain("citi.com") == "Acme Securities"
+
+
+def test_without_a_file_of_one_s_own_the_built_in_houses_are_all(own: Callable[[str], None]) -> None:
+    own(ACME)
+    use(None)
+    assert canonical("Acme Securities") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("house = ", "cannot be read"),
+        ('name = "Acme"', "no list of houses"),
+        ("", "no list of houses"),
+        ("house = 3", "no list of houses"),
+        ("house = [3]", "no list of houses"),
+        (ACME + '[[house]]\nkind = "press"\n', "house 2: name"),
+        (ACME.replace("sell-side", "bank"), "house 1 (Acme Securities): kind is 'bank'"),
+        (ACME.replace('kind = "sell-side"', "kind = []"), "kind is []"),
+        (ACME.replace('["Acme"]', '"Acme"'), "house 1 (Acme Securities): aliases"),
+        (ACME.replace('["Acme"]', '["A"]'), "aliases has 'A'"),
+        (ACME.replace('["Acme"]', '["- -"]'), "aliases has '- -'"),
+        (ACME.replace('["@Acme.Example"]', "[3]"), "house 1 (Acme Securities): domains"),
+        (ACME.replace("@Acme.Example", "bo@acme.example"), "domains has 'bo@acme.example'"),
+        (ACME + 'ticker = "ACM"\n', "house 1: unknown field ticker"),
+        (ACME + ACME, "house 2: 'acme securities'"),
+        (ACME + '[[house]]\nname = "Bolt"\nkind = "press"\naliases = ["ACME"]\n', "house 2: 'acme' is Acme Securities"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_with_row_and_field(
+    own: Callable[[str], None], text: str, says: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        own(text)
+    assert says in str(raised.value)
+    assert raised.value.remedy
+
+
+def test_a_file_that_cannot_be_used_changes_nothing(own: Callable[[str], None]) -> None:
+    own(ACME)
+    with pytest.raises(SettingsError, match="kind"):
+        own(ACME.replace("sell-side", "bank"))
+    assert canonical("Acme") == "Acme Securities"
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.toml"):
+        use(tmp_path / "none.toml")

@@ -5,37 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rag.embedding import Vectors
-from rag.errors import CorpusMissing
-from rag.indexing import fingerprint, pending, plan, scan, sync
-from rag.records import SourceFile, SyncReport
+from rag.indexing import fingerprint, pending, sync
+from rag.records import SyncReport
 from rag.store import Catalogue
 from tests.fakes import WordEmbedder
-
-FILES = st.dictionaries(st.sampled_from("abcdef"), st.tuples(st.sampled_from("xyz"), st.integers(0, 2)))
-
-
-def sources(files: dict[str, tuple[str, int]]) -> dict[str, SourceFile]:
-    return {path: SourceFile(path, sha256, 1, time) for path, (sha256, time) in files.items()}
-
-
-@given(FILES, FILES)
-def test_a_plan_puts_every_path_in_one_place(
-    there: dict[str, tuple[str, int]], known: dict[str, tuple[str, int]]
-) -> None:
-    todo = plan(sources(there), sources(known))
-    assert sorted((*todo.added, *todo.changed, *todo.removed)) == sorted(
-        path for path in there.keys() | known.keys() if there.get(path, ("", 0))[0] != known.get(path, ("", 0))[0]
-    )
-    assert todo.unchanged == len(there) - len(todo.added) - len(todo.changed)
-
-
-@given(FILES)
-def test_an_index_that_equals_the_corpus_needs_nothing(files: dict[str, tuple[str, int]]) -> None:
-    assert not plan(sources(files), sources(files))
 
 
 @pytest.fixture
@@ -135,20 +110,6 @@ def test_a_file_of_another_format_is_named_as_skipped(
     assert run(corpus, catalogue, embedder).skipped == ("slides.pptx",)
 
 
-def test_hidden_files_and_symbolic_links_are_left_out(corpus: Path, tmp_path: Path) -> None:
-    (tmp_path / "secret.md").write_text("secret")
-    (corpus / ".hidden.md").write_text("hidden")
-    (corpus / "link.md").symlink_to(tmp_path / "secret.md")
-    found = scan(corpus, {})
-    assert ".hidden.md" not in found.files
-    assert [failure.path for failure in found.failed] == ["link.md"]
-
-
-def test_a_missing_corpus_is_said(tmp_path: Path) -> None:
-    with pytest.raises(CorpusMissing, match="nowhere"):
-        scan(tmp_path / "nowhere", {})
-
-
 class Interrupted(WordEmbedder):
     """Stops, as Ctrl-C would, once it has embedded 256 texts."""
 
@@ -179,21 +140,108 @@ def test_an_interrupted_sync_goes_on_where_it_was(corpus: Path, catalogue: Catal
     assert report.embedded == catalogue.counts()["chunks"] - before
 
 
-def test_a_large_mailbox_is_committed_in_parts_and_shown_when_whole(
-    tmp_path: Path, catalogue: Catalogue, embedder: WordEmbedder
-) -> None:
-    corpus = tmp_path / "mail"
-    corpus.mkdir()
+def mailbox(path: Path, count: int) -> None:
     mails = (
-        f"From a@b Mon Jan 27 08:00:00 2025\nFrom: a@b.example\nSubject: s{i}\n\nNote {i}.\n\n" for i in range(300)
+        f"From a@b Mon Jan 27 08:00:00 2025\nFrom: a@b.example\nSubject: s{i}\n\nNote {i}.\n\n" for i in range(count)
     )
-    (corpus / "all.mbox").write_text("".join(mails))
+    path.write_text("".join(mails))
+
+
+def test_a_large_mailbox_is_searchable_before_it_is_read_to_its_end(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    run(corpus, catalogue, embedder)
+    mailbox(corpus / "all.mbox", 300)
     with pytest.raises(KeyboardInterrupt):
         run(corpus, catalogue, Interrupted())
-    assert catalogue.counts()["documents"] == 256
-    assert catalogue.load(catalogue.matching('"note"', 10)) == {}
-    assert run(corpus, catalogue, embedder).embedded == 300 - 256
+    assert catalogue.counts()["documents"] == 3 + 256
     assert len(catalogue.load(catalogue.matching('"note"', 10))) == 10
+
+
+def test_a_mailbox_that_was_interrupted_goes_on_where_it_was(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    mailbox(corpus / "all.mbox", 300)
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, catalogue, Interrupted())
+    report = run(corpus, catalogue, embedder)
+    assert (report.embedded, catalogue.counts()["documents"]) == (catalogue.counts()["chunks"] - 256, 303)
+    assert "all.mbox" in report.changed
+    assert run(corpus, catalogue, embedder).unchanged == 4
+
+
+def test_a_mailbox_that_has_grown_is_read_from_where_it_ended(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    mailbox(corpus / "all.mbox", 5)
+    run(corpus, catalogue, embedder)
+    mailbox(corpus / "all.mbox", 7)
+    report = run(corpus, catalogue, embedder)
+    assert (report.changed, report.documents, report.embedded) == (("all.mbox",), 2, 2)
+
+
+def test_a_corpus_of_one_mailbox_that_has_changed_is_still_the_same_corpus(
+    tmp_path: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    (tmp_path / "mail").mkdir()
+    for count in (1, 2):
+        mailbox(tmp_path / "mail" / "all.mbox", count)
+        run(tmp_path / "mail", catalogue, embedder)
+    assert catalogue.counts()["documents"] == 2
+
+
+def carrier(note: str) -> bytes:
+    head = b"From: Ana <ana@gs.com>\nSubject: See the note\nContent-Type: multipart/mixed; boundary=b\n\n"
+    part = f"--b\nContent-Type: text/plain; name=a.md\nContent-Disposition: attachment\n\n{note}\n--b--\n"
+    return head + b"--b\n\nHere it is.\n" + part.encode()
+
+
+def test_an_attachment_is_indexed_with_its_mail_and_goes_with_it(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    (corpus / "a.eml").write_bytes(carrier("Zebras graze."))
+    report = run(corpus, catalogue, embedder)
+    ((chunk, note),) = catalogue.load(catalogue.matching('"zebras"', 5)).values()
+    assert (chunk.text, note.path, catalogue.document(note.parent or "").title) == (
+        "Zebras graze.", "a.eml", "See the note",
+    )  # fmt: skip
+    assert [arrival.parent for arrival in report.arrived].count("See the note") == 1
+    (corpus / "a.eml").unlink()
+    run(corpus, catalogue, embedder)
+    assert (catalogue.matching('"zebras"', 5), catalogue.counts()["documents"]) == ([], 3)
+
+
+def test_an_attachment_of_two_mails_stays_as_long_as_one_of_them(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    (corpus / "a.eml").write_bytes(carrier("Zebras graze."))
+    (corpus / "b.eml").write_bytes(b"X-Copy: 1\n" + carrier("Zebras graze."))
+    assert run(corpus, catalogue, embedder).documents == 3 + 3
+    (corpus / "a.eml").unlink()
+    run(corpus, catalogue, embedder)
+    ((_, note),) = catalogue.load(catalogue.matching('"zebras"', 5)).values()
+    assert note.path == "b.eml"
+
+
+def test_what_could_not_be_read_of_a_known_mail_is_told_again(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    (corpus / "a.eml").write_bytes(carrier("a\0b"))
+    run(corpus, catalogue, embedder)
+    (corpus / "a.eml").rename(corpus / "z.eml")
+    report = run(corpus, catalogue, embedder)
+    assert ([failure.reason for failure in report.failed], report.documents) == (
+        ["attachment a.md: it is binary, not text"], 0,
+    )  # fmt: skip
+
+
+def test_what_was_written_a_moment_ago_waits_for_another_sync(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    run(corpus, catalogue, embedder)
+    (corpus / "citi.eml").write_text("Subject: half")
+    report = sync(corpus, catalogue, embedder, words=40, settle=60)
+    assert (report.waiting, report.changed, report.removed, bool(report)) == (1, (), (), False)
 
 
 def test_a_file_name_that_is_no_text_is_a_row(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
@@ -232,11 +280,8 @@ def test_a_file_that_cannot_be_opened_any_more_stays_indexed(
 def test_what_an_interrupted_sync_left_behind_is_swept_by_the_next(
     corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
 ) -> None:
-    mails = (
-        f"From a@b Mon Jan 27 08:00:00 2025\nFrom: a@b.example\nSubject: s{i}\n\nNote {i}.\n\n" for i in range(300)
-    )
     run(corpus, catalogue, embedder)
-    (corpus / "all.mbox").write_text("".join(mails))
+    mailbox(corpus / "all.mbox", 300)
     with pytest.raises(KeyboardInterrupt):
         run(corpus, catalogue, Interrupted())
     (corpus / "all.mbox").unlink()

@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 
 from rag.errors import ReadError
 from rag.readers import READERS
-from rag.readers.mail import MAX_MESSAGE, parse, split_mbox
+from rag.readers.mail import MAX_MESSAGE, is_mbox, is_message, parse, split_mbox
 from rag.readers.mime import MAX_DEPTH, MAX_PARTS
+from rag.readers.parsed import Attachment
 from rag.records import Document, SourceFile
 
 SOURCE = SourceFile("a/mail.eml", "0" * 64, 1, 1_700_000_000_000_000_000)
 
 
 def read(raw: bytes) -> Document:
-    return parse(SOURCE, raw)
+    return parse(SOURCE, raw).document
 
 
 def multipart(kind: str, *parts: bytes, head: bytes = b"") -> bytes:
@@ -134,20 +135,38 @@ def test_html_is_read_where_the_plain_text_only_points_to_it() -> None:
     )
 
 
-def test_attachments_are_named_and_left_out() -> None:
+def test_attachments_are_handed_on_and_stay_out_of_the_text() -> None:
     attached = b"Content-Type: text/plain\nContent-Disposition: attachment; filename=../model.txt\n\nsecret"
-    picture = b"Content-Type: image/png; name=chart.png\n\nx"
-    document = read(multipart("mixed", PLAIN, attached, picture))
-    assert "secret" not in document.text
-    assert document.meta["attachments"] == "model.txt, chart.png"
+    picture = b"Content-Type: image/png; name=chart.png\nContent-Transfer-Encoding: base64\n\neA=="
+    parsed = parse(SOURCE, multipart("mixed", PLAIN, attached, picture))
+    assert "secret" not in parsed.document.text
+    assert parsed.document.meta["attachments"] == "model.txt, chart.png"
+    assert parsed.attachments == (
+        Attachment("model.txt", "text/plain", b"secret"), Attachment("chart.png", "image/png", b"x"),
+    )  # fmt: skip
 
 
-def test_a_forwarded_attachment_reads_like_a_forwarded_message() -> None:
-    inner = b"Content-Type: message/rfc822\n\nFrom: Bo <bo@y.example>\nSubject: Margins\n\nThey fall."
-    document = read(multipart("mixed", b"\n\nSee below.", inner))
-    assert document.text == (
-        "See below.\n\n---------- Forwarded message ---------\nFrom: Bo <bo@y.example>\nSubject: Margins\n\nThey fall."
-    )
+def test_an_attached_mail_is_handed_on_as_it_was_sent() -> None:
+    inner = b"From: Bo <bo@y.example>\nSubject: Margins\n\nThey fall."
+    parsed = parse(SOURCE, multipart("mixed", b"\n\nSee below.", b"Content-Type: message/rfc822\n\n" + inner))
+    assert (parsed.document.text, parsed.attachments) == ("See below.", (Attachment("", "message/rfc822", inner),))
+
+
+def test_the_mails_of_a_digest_are_handed_on_one_by_one() -> None:
+    parsed = parse(SOURCE, multipart("digest", b"\nSubject: 1\n\none", b"\nSubject: 2\n\ntwo"))
+    assert [attachment.content for attachment in parsed.attachments] == [b"Subject: 1\n\none", b"Subject: 2\n\ntwo"]
+
+
+@pytest.mark.parametrize("kind", ["application/pgp-signature", "application/pkcs7-signature"])
+def test_a_signed_mail_is_read_without_its_signature(kind: str) -> None:
+    parsed = parse(SOURCE, multipart("signed", b"\nWords.", f"Content-Type: {kind}\n\nMIA=".encode()))
+    assert (parsed.document.text, parsed.attachments, parsed.left_out) == ("Words.", (), ())
+
+
+def test_an_invitation_is_handed_on_and_the_text_beside_it_is_read() -> None:
+    parsed = parse(SOURCE, multipart("alternative", PLAIN, b"Content-Type: text/calendar\n\nBEGIN:VCALENDAR"))
+    assert parsed.document.text.startswith("the plain words")
+    assert [attachment.kind for attachment in parsed.attachments] == ["text/calendar"]
 
 
 def test_hidden_html_is_counted() -> None:
@@ -178,9 +197,41 @@ def test_terminal_escapes_never_leave_a_header() -> None:
     assert read(b"Subject: \x1b]52;c;x\x07 \xc2\x9b2J\n\nx").title == "]52;c;x 2J"
 
 
-def test_encrypted_mail_says_so() -> None:
-    with pytest.raises(ReadError, match="encrypted"):
-        read(b"Content-Type: application/pkcs7-mime; name=smime.p7m\n\nMIA=")
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b"Content-Type: application/pkcs7-mime; smime-type=enveloped-data", "its text is encrypted"),
+        (b"Content-Type: multipart/encrypted; boundary=b", "its text is encrypted"),
+        (b"Content-Type: application/pkcs7-mime; smime-type=signed-data", "its text is sealed into a signature"),
+    ],
+)
+def test_what_is_sealed_is_left_out_and_said(head: bytes, reason: str) -> None:
+    assert parse(SOURCE, head + b"\n\nMIA=").left_out == (reason,)
+
+
+def test_a_mail_saved_by_outlook_as_text_is_dated_by_its_sent_line() -> None:
+    assert read(b"From: Bo\nSent: Mon, 27 Jan 2025 08:00:00 +0000\nSubject: a\n\nx").date.day == 27
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        (b"From: a@b\nSubject: c\n\nd", True),
+        (b"Return-Path: <a@b>\r\nReceived: from x\r\n by y\r\nFrom: a@b\r\nTo: c\r\n\r\nd", True),
+        (b"From: a@b\nSubject: " + b"x" * 5000, False),
+        (b"Subject: c\n\nd", False),
+        (b"From: the desk\n\nd", False),
+        (b"Hello\nFrom: a@b\nSubject: c\n\nd", False),
+        (b"", False),
+    ],
+)
+def test_a_text_that_begins_with_headers_is_a_mail(start: bytes, expected: bool) -> None:
+    assert is_message(start) is expected
+
+
+def test_a_file_that_begins_with_a_separator_is_an_mbox() -> None:
+    assert is_mbox(b"From a@b Mon Jan 27 08:00:00 2025\nSubject: a\n")
+    assert not is_mbox(b"From the office on Monday\n")
 
 
 def test_binary_data_is_no_message() -> None:
@@ -291,7 +342,7 @@ def test_any_mutation_of_a_message_is_read_or_refused(changes: list[tuple[int, i
     for place, cut, new in changes:
         raw = raw[:place] + new + raw[place + cut :]
     try:
-        document = READERS[".eml"].parse(SOURCE, raw)
+        document = READERS[".eml"].parse(SOURCE, raw).document
     except ReadError:
         return
     assert all(

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from rag.errors import ReadError
 from rag.readers.notes import parse_html, parse_markdown, parse_text
+from rag.readers.parsed import Parsed
 from rag.records import Document, SourceFile
 
 SOURCE = SourceFile("note.md", "0" * 64, 1, 1_700_000_000_000_000_000)
 
 
 def markdown(text: str) -> Document:
-    return parse_markdown(SOURCE, text.encode())
+    return parse_markdown(SOURCE, text.encode()).document
 
 
 def test_front_matter_becomes_facts_and_leaves_the_text() -> None:
@@ -94,12 +95,12 @@ def test_the_title_is_a_heading_or_the_first_line(text: str, title: str) -> None
     ],
 )
 def test_text_files_of_all_encodings_are_read(raw: bytes) -> None:
-    document = parse_text(SOURCE, raw)
+    document = parse_text(SOURCE, raw).document
     assert (document.text, document.title, document.author) == ("Größe 5 %", "Größe 5 %", None)
 
 
 def test_a_text_file_may_have_front_matter() -> None:
-    document = parse_text(SOURCE, b"---\ntitle: T\n---\n# kept as it is")
+    document = parse_text(SOURCE, b"---\ntitle: T\n---\n# kept as it is").document
     assert (document.title, document.text) == ("T", "# kept as it is")
 
 
@@ -109,23 +110,23 @@ def test_binary_files_are_refused() -> None:
 
 
 def test_without_front_matter_the_date_stands_in_the_text() -> None:
-    document = parse_text(SOURCE, b"Zurich, Jan 27, 2025\n\nHold.")
+    document = parse_text(SOURCE, b"Zurich, Jan 27, 2025\n\nHold.").document
     assert (document.meta["date_source"], document.date) == ("text", datetime(2025, 1, 27, tzinfo=UTC))
 
 
 def test_without_any_date_the_file_has_one() -> None:
-    assert parse_text(SOURCE, b"Hold.").meta == {"date_source": "file"}
+    assert parse_text(SOURCE, b"Hold.").document.meta == {"date_source": "file"}
 
 
 def test_html_files_are_read_as_seen() -> None:
-    document = parse_html(SOURCE, b"<title>T</title><p>a<p hidden>b")
+    document = parse_html(SOURCE, b"<title>T</title><p>a<p hidden>b").document
     assert (document.title, document.text, document.meta) == ("T", "a", {"hidden": "1", "date_source": "file"})
 
 
 @given(st.binary(max_size=200), st.sampled_from([parse_text, parse_markdown, parse_html]))
-def test_any_bytes_are_a_note_or_refused(raw: bytes, parse: Callable[[SourceFile, bytes], Document]) -> None:
+def test_any_bytes_are_a_note_or_refused(raw: bytes, parse: Callable[[SourceFile, bytes], Parsed]) -> None:
     with contextlib.suppress(ReadError):
-        parse(SOURCE, raw).text.encode("utf-8")
+        parse(SOURCE, raw).document.text.encode("utf-8")
 
 
 @given(st.text(alphabet="ab:[]{}-?!&*|>'\"%@#,\n 0123456789~", max_size=80))
@@ -137,6 +138,6 @@ def test_an_html_note_has_the_author_and_date_that_its_head_states() -> None:
     head = (
         '<meta name="author" content="Ana Ortega"><meta property="article:published_time" content="2025-01-27T08:00Z">'
     )
-    document = parse_html(SOURCE, f"<head>{head}</head><p>Hold.".encode())
+    document = parse_html(SOURCE, f"<head>{head}</head><p>Hold.".encode()).document
     assert (document.author, document.date) == ("Ana Ortega", datetime(2025, 1, 27, 8, tzinfo=UTC))
     assert document.meta["date_source"] == "page"

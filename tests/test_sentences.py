@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rag.sentences import one_line, split_sentences
+from rag.sentences import lines, one_line, split_sentences
 
 PIECES = st.sampled_from(
     ["Rates fell.", "We see U.S. growth", "e.g. chips", " ", "\n", "\n\n", "> ", ">> ", "- ", "1. ", "# "]
@@ -147,3 +147,18 @@ def test_points_that_end_nothing_take_linear_time(text: str) -> None:
     began = time.process_time()
     split_sentences(text)
     assert time.process_time() - began < 2
+
+
+@given(st.text(alphabet="> a\n\r\u2028", max_size=40), st.integers(0, 10))
+def test_lines_cover_a_stretch_and_count_the_marks_before_them(text: str, start: int) -> None:
+    found = lines(text, start)
+    assert "".join(text[line.start : line.end] for line in found) == text[start:]
+    assert all(line.depth <= text[line.start : line.end].count(">") for line in found)
+
+
+def test_a_line_knows_its_depth_and_its_content() -> None:
+    assert [(line.depth, line.content) for line in lines("> > Two\nNone > here\n")] == [(2, "Two"), (0, "None > here")]
+
+
+def test_german_quotation_marks_close_a_sentence() -> None:
+    assert sentences("„Das ist so.“ Dann nichts.") == ["„Das ist so.“", "Dann nichts."]

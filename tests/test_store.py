@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
 from rag.records import Chunk, Document, Failure, SourceFile, Voice
-from rag.store import FILE, Batch, Catalogue, Entry, Filters, KnownFile
+from rag.schema import FILE
+from rag.store import Batch, Catalogue, Entry, Filters, KnownFile
 
 OWNER_ONLY = 0o600
 
@@ -71,6 +73,35 @@ def test_a_removed_file_takes_its_documents_words_and_vectors_along(catalogue: C
     assert catalogue.known_vectors(["digest Costs fell."]) == {}
 
 
+def test_the_census_tells_what_was_not_seen(catalogue: Catalogue) -> None:
+    for path in ("a.md", "b/c.md", "b0.md"):
+        add(catalogue, path, document(path, "Costs fell."))
+    with catalogue.census() as census:
+        census.see("a.md")
+        census.see("new.md")
+        census.see_below("b")
+        assert census.missing() == ["b0.md"]
+
+
+def test_a_document_that_was_attached_goes_with_its_mail(catalogue: Catalogue) -> None:
+    mail, note = document("m", "See the note."), document("n", "Costs fell.")
+    vectors = {entry.digest: np.full(4, 0.5, dtype=np.float32) for _, entries in (mail, note) for entry in entries}
+    catalogue.add(Batch([mail, note], vectors, [(KnownFile(source("m.eml"), ()), ["m"])], attachments=[("m", "n")]))
+    assert (texts(catalogue, '"costs"'), catalogue.document("n").parent) == (["Costs fell."], "m")
+    catalogue.remove(["m.eml"])
+    assert catalogue.counts()["documents"] == 0
+
+
+def test_the_date_of_a_passage_is_that_of_the_message_it_is_quoted_from(catalogue: Catalogue) -> None:
+    doc, (entry,) = document("a", "Costs fell.")
+    voice = replace(entry.chunk.voice, date=datetime(2025, 1, 20, tzinfo=UTC), cue=(0, 5))
+    doc = replace(doc, voices=(voice,))
+    add(catalogue, "a.eml", (doc, [replace(entry, chunk=replace(entry.chunk, voice=voice))]))
+    assert len(catalogue.numbers(Filters(until=datetime(2025, 1, 21, tzinfo=UTC)))) == 1
+    ((chunk, _),) = catalogue.load(sorted(catalogue.all_numbers())).values()
+    assert chunk.voice == voice
+
+
 def test_a_document_stays_as_long_as_one_file_holds_it(catalogue: Catalogue) -> None:
     for path in ("a.md", "b.md"):
         add(catalogue, path, document("a", "Costs fell."))
@@ -82,7 +113,7 @@ def test_a_document_stays_as_long_as_one_file_holds_it(catalogue: Catalogue) -> 
 def test_copies_are_files_that_hold_nothing_of_their_own(catalogue: Catalogue) -> None:
     add(catalogue, "a.md", document("a", "Costs fell."))
     add(catalogue, "b.mbox", document("a", "Costs fell."), document("b", "Prices too."))
-    assert catalogue.copies(["a.md", "b.mbox"]) == ["a.md"]
+    assert catalogue.held_twice(["a.md", "b.mbox"]) == ["a.md"]
 
 
 def test_a_document_that_no_file_holds_is_never_loaded(catalogue: Catalogue) -> None:
@@ -109,14 +140,14 @@ def test_a_failing_batch_leaves_nothing_behind(catalogue: Catalogue) -> None:
 def test_failures_are_remembered_with_their_file(catalogue: Catalogue) -> None:
     failure = Failure("a.mbox#3", "no text")
     add(catalogue, "a.mbox", failures=(failure,))
-    assert catalogue.files()["a.mbox"] == KnownFile(source("a.mbox"), (failure,))
+    assert catalogue.file_failures() == {"a.mbox": (failure,)}
 
 
 def test_a_new_time_changes_no_generation(catalogue: Catalogue) -> None:
     add(catalogue, "a.md", document("a", "Costs fell."))
     before = catalogue.generation
     catalogue.touch([SourceFile("a.md", "s", 3, 99)])
-    assert (catalogue.files()["a.md"].source.mtime_ns, catalogue.generation) == (99, before)
+    assert (catalogue.sources(["a.md"])["a.md"].mtime_ns, catalogue.generation) == (99, before)
 
 
 @pytest.mark.parametrize(

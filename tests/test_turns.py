@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.turns import quotations, turns
+from rag.turns import Turn, turns
 
 
 def heard(text: str, home: str | None = None) -> list[tuple[str | None, str]]:
@@ -87,25 +87,179 @@ def test_a_house_at_home_hands_over_to_quotations_only() -> None:
     assert [house for house, _ in heard(text, home="UBS")] == [None, "Citi", None]
 
 
-def test_a_quotation_may_run_over_paragraphs_that_open_it_again() -> None:
-    text = "“One.\n\n“Two.” Then “three” and “lost\n\nnext “four”."
-    assert [text[a:b] for a, b in quotations(text, 0, len(text))] == ["“One.\n\n“Two.”", "“three”", "“four”"]
-
-
-@given(st.text(alphabet='“”"\n a.>', max_size=60))
-def test_quotations_are_ordered_and_disjoint(text: str) -> None:
-    edge = 0
-    for start, end in quotations(text, 0, len(text)):
-        assert edge <= start < end <= len(text)
-        edge = end
-
-
 @given(
     st.lists(st.sampled_from(["Here’s UBS: ", "Rates. ", "“A.” ", "\n\n", "> ", "© UBS ", "(UBS is) "])).map("".join)
 )
 def test_turns_begin_in_order(text: str) -> None:
     starts = [turn.start for turn in turns(text, 0, len(text))]
     assert starts == sorted(starts)
+
+
+def speaking(text: str, words: str) -> Turn:
+    """The turn that ``words`` are said in."""
+    at = text.index(words)
+    return [turn for turn in turns(text, 0, len(text)) if turn.start <= at][-1]
+
+
+CUED = [
+    (
+        "So far, so good. Here’s Citi’s Jane Doe et al: Rates will fall a lot.",
+        "Rates",
+        "Here’s Citi’s Jane Doe et al:",
+        0.95,
+    ),
+    ("Well. **Over to Jane Doe at Citi . . .** Rates fall.", "Rates", "Over to Jane Doe at Citi . . .", 0.95),
+    ("Citi says: “Rates will fall a lot. We wait.” Well.", "We wait", "Citi says:", 1.0),
+    ("Well.\n\nCiti writes:\n\n> Rates fall.\n\nWell.", "Rates", "Citi writes:", 1.0),
+    ("Well.\n\nCiti\n\nRates will fall.\n", "Rates", "Citi", 0.95),
+    ("Well. “Rates will fall a lot. We wait,” says Citi. Well.", "Rates", "says Citi.", 0.9),
+    ("Well. Per Citi, rates fall. Well.", "rates", "Per Citi, rates fall.", 0.9),
+    ("Citi says rates fall. The bank also expects cuts. Well.", "cuts", "The bank also expects cuts.", 0.65),
+    ("Well. Back to Citi. Rates fall a lot.", "Rates", "Back to Citi.", 0.65),
+    ("Well. Citi is in this too.\n\n> Rates fall.\n", "Rates", "Citi is in this too.", 0.65),
+]
+
+
+@pytest.mark.parametrize(("text", "words", "cue", "confidence"), CUED)
+def test_a_turn_says_by_which_words_and_how_surely_it_is_somebody_s(
+    text: str, words: str, cue: str, confidence: float
+) -> None:
+    turn = speaking(text, words)
+    assert turn.cue is not None
+    assert (text[slice(*turn.cue)], turn.confidence) == (cue, confidence)
+
+
+@pytest.mark.parametrize("before", ["", "“One.” ", "Dear all,\n\n", "\n \n"])
+@pytest.mark.parametrize(
+    "table", [{}, str.maketrans("“”’", '""\''), str.maketrans("“”", "„“"), str.maketrans("“”", "«»")]
+)
+def test_a_cue_is_exact_wherever_it_stands_and_whatever_the_marks(before: str, table: dict[int, int]) -> None:
+    text = f"{before}Look. Here’s Citi’s Jane Doe: “Rates will fall a lot.” Well.".translate(table)
+    turn = speaking(text, "Rates")
+    assert turn.cue is not None
+    assert text[slice(*turn.cue)] == "Here’s Citi’s Jane Doe:".translate(table)
+
+
+def test_the_writer_s_turns_have_no_cue_and_are_certain() -> None:
+    for text, *_ in CUED:
+        own = [turn for turn in turns(text, 0, len(text)) if turn.speaker is None and not turn.stranger]
+        assert {(turn.cue, turn.confidence) for turn in own} <= {(None, 1.0)}
+
+
+def test_an_open_turn_is_less_sure_the_longer_no_cue_renews_it() -> None:
+    text = "Here’s Citi:\n\n" + "".join(f"Rates fall in year {year}.\n\n" for year in range(9))
+    sure = [speaking(text, f"year {year}").confidence for year in range(9)]
+    assert sure == sorted(sure, reverse=True)
+    assert (sure[0], sure[-1]) == (0.95, 0.47)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("‘Rates fall. We wait,’ says UBS. Well.", ["UBS", None]),
+        ("„Rates fall. We wait“, says UBS. Well.", ["UBS", None]),
+        ("« Rates fall. We wait », writes UBS. Well.", ["UBS", None]),
+        ("'Rates fall. We wait,' says UBS. Well.", ["UBS", None]),
+    ],
+)
+def test_quotations_in_other_marks_are_the_speaker_s(text: str, expected: list[str | None]) -> None:
+    assert [house for house, _ in heard(text)] == expected
+
+
+def test_an_editor_s_bracket_interrupts_and_no_more() -> None:
+    text = "UBS says: “Rates will fall [they always do. - Ed.] and stocks rise.” Well."
+    assert [house for house, _ in heard(text)] == [None, "UBS", None, "UBS", None]
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        "Here’s Marlow Macro’s Bo Quist: rates will rise.",
+        "Bo Quist, who runs a fund in Lund, has had enough: rates will rise.",
+        "“Rates will rise,” said Bo Quist, a fund manager.",
+    ],
+)
+def test_somebody_unknown_ends_a_turn_and_is_nobody_known(stranger: str) -> None:
+    text = f"Here’s UBS: Rates fall. We stay long. {stranger}"
+    assert heard(text)[-1][0] is None
+
+
+def test_a_sentence_about_a_rival_ends_a_turn_unless_the_house_speaks_of_itself() -> None:
+    assert heard("Here’s UBS: Rates fall a lot. Things got livelier when Citi joined.")[-1][0] is None
+    assert heard("Here’s UBS: Rates fall a lot. We cut Citi to sell.")[-1][0] == "UBS"
+
+
+def test_a_heading_that_names_nobody_known_ends_the_turn_below_a_name() -> None:
+    text = "One.\n\nUBS\n\nRates fall.\n\nHollis & Gray\n\nRates rise.\n"
+    assert heard(text)[-1] == (None, "Hollis & Gray\n\nRates rise.")
+
+
+def test_whoever_says_i_is_the_writer_where_the_speaker_does_not() -> None:
+    text = "I read it all.\n\nFrom UBS:\n\nRates fall.\n\nMy own model disagrees.\n"
+    assert heard(text)[-1] == (None, "My own model disagrees.")
+
+
+def test_a_farewell_to_the_reader_is_the_writer_s() -> None:
+    assert heard("Here’s UBS: Rates fall. Stocks rise. If you disagree, tell your bank.")[-1][0] is None
+
+
+def test_a_quotation_that_a_stranger_is_said_to_have_said_is_not_carried_on() -> None:
+    text = "UBS says rates fall. “Rates rise,” said one trader. “They always do.”"
+    assert [house for house, _ in heard(text)] == ["UBS", None]
+
+
+def test_the_bank_in_the_news_does_not_speak() -> None:
+    assert [house for house, _ in heard("Citi fell 3 per cent. The bank said its profits fell.")] == [None]
+
+
+def test_a_quotation_behind_the_name_of_its_speaker_is_his() -> None:
+    text = "Things got livelier when UBS piled in. “Rates fall. Stocks rise,” says the bank’s Ann Lee. Well."
+    assert [house for house, _ in heard(text)] == [None, "UBS", None]
+
+
+NEWS = """\
+Defence shares rose on Tuesday. Volumes were high.
+
+"This is a shift that comes once in a generation," said Ida Falk, chief economist at Deutsche Bank. "It is huge."
+
+Not everybody is sure. Order books stretch to 2031.
+
+"Do not mistake headlines for orders," Jefferies analyst Cleo Marsh wrote to clients. "Orders take time."
+
+The bank also raised its targets. Barclays rose with its peers.
+
+"It is a fairy tale," said Anton Grau, who runs a family office. "Show me the invoices."
+
+Bund supply may grow by a fifth, according to Morgan Stanley. The ministry declined to comment.
+"""
+NEWS_SPEAKERS = [None, "Deutsche Bank", None, "Jefferies", None, "Morgan Stanley", None]
+
+RUN_ON = (
+    "Utilities again. RBC’s Sven Teller kicked things off before breakfast: Load grows by 2 per cent, which is new. "
+    "We like wires. A sensible start. Things got livelier when Mizuho piled in. “All of it is counted twice,” says the "
+    "bank’s Tony Krall. “The same site is in four queues.” Krall has a point. What about nuclear, you ask? Please "
+    "don’t. But if you must, Cantor Fitzgerald’s uranium desk is always happy to talk: Spot is thin and buyers have "
+    "covered a third. Kim Roe, a consultant based in Ohio, has heard it before: we have no turbines, she says. Fair "
+    "enough. The last word goes to Teller at RBC. Regulators will blink before anybody builds a plant at that price."
+)
+RUN_ON_SPEAKERS = [None, "RBC", None, "Mizuho", None, "Cantor Fitzgerald", None, "RBC"]
+
+MARKS = (
+    "The franc rose. ‘One bullet is left, all can see it,’ says Vontobel’s Urs Meier. ‘Rates go negative.’ Others are "
+    "‘relaxed’. „Wir erwarten keine weitere Senkung in diesem Jahr“, says UBS economist Max Bodmer. No "
+    "more cuts, then. « Rien ne change pour le franc », writes Natixis in a note. So there. As ever, Bodmer has the "
+    "last word. “A zero is a zero. It is no three,” he says. Subscribe for more of this."
+)
+MARKS_SPEAKERS = [None, "Vontobel", None, "UBS", None, "Natixis", None, "UBS", None]
+
+
+@pytest.mark.parametrize(
+    ("text", "speakers"),
+    [(NEWS, NEWS_SPEAKERS), (RUN_ON, RUN_ON_SPEAKERS), (MARKS, MARKS_SPEAKERS)],
+    ids=["news", "run-on", "marks"],
+)
+def test_the_word_goes_round_and_comes_back_to_the_writer(text: str, speakers: list[str | None]) -> None:
+    assert [house for house, _ in heard(text)] == speakers
 
 
 PEOPLE = [f"{first}{vowel}{last}" for first in "BDFGKLMNPRST" for vowel in "aeiou" for last in "bdfgklmnprst"]

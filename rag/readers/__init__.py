@@ -1,8 +1,8 @@
 """Files of the corpus -> Documents.
 
-In: a file, as a path below the corpus. Out: a `Document` for each message or note in it, and a `Failure` for
-each that cannot be read; nothing else comes out of here, whatever the bytes are. It does not know what is
-indexed, and not who is speaking.
+In: a file, as a path below the corpus. Out: a `Reading` for each message or note in it, with the documents that
+it gave and a `Failure` for each that cannot be read; nothing else comes out of here, whatever the bytes are. It
+does not know what is indexed, and not who is speaking.
 """
 
 from __future__ import annotations
@@ -10,17 +10,22 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
-from rag.errors import ReadError
-from rag.readers import mail, notes
+from rag.errors import FileVanished, ReadError
+from rag.readers import calendar, mail, notes, outlook, pdf, tnef, word
+from rag.readers.parsed import Attachment, Parsed
+from rag.readers.text import document_id
 from rag.records import Document, Failure, SourceFile
 
-__all__ = ["READERS", "SUFFIXES", "Reader", "open_source", "read"]
+__all__ = ["READERS", "Reader", "Reading", "is_readable", "open_source", "read"]
 
-_MBOX_LIMIT = 2_000_000_000
+_MBOX_LIMIT = 20_000_000_000
+_MAX_ATTACHMENTS = 1000
+_MAX_NESTING = 5
+_PEEK = 4096
 
 
 def _whole(file: BufferedReader) -> Iterator[bytes]:
@@ -32,16 +37,16 @@ def _whole(file: BufferedReader) -> Iterator[bytes]:
 class Reader:
     """How a kind of file is read: cut into documents, each of which is then parsed; ``limit`` in bytes."""
 
-    parse: Callable[[SourceFile, bytes], Document]
+    parse: Callable[[SourceFile, bytes], Parsed]
     split: Callable[[BufferedReader], Iterator[bytes]] = _whole
     limit: int = mail.MAX_MESSAGE
 
-    def document(self, source: SourceFile, raw: bytes, place: str) -> Document | Failure:
+    def read(self, source: SourceFile, raw: bytes, place: str) -> Parsed | Failure:
         """Parse one document. The only place where any error becomes a row of the report."""
         if len(raw) > mail.MAX_MESSAGE:
             return Failure(place, f"it is too large: more than {mail.MAX_MESSAGE:,} bytes")
         try:
-            document = self.parse(source, raw)
+            return self.parse(source, raw)
         except ReadError as error:
             return Failure(place, str(error))
         except Exception as error:
@@ -49,45 +54,205 @@ class Reader:
             # with RecursionError and MemoryError among the ways); one message must not end a sync. The error's
             # own text stays out: parsers put pieces of the mail into it, and the report is shown and logged.
             return Failure(place, f"it cannot be parsed ({type(error).__name__})")
-        return document if document.text else Failure(place, "no text")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one message or note gave: its own document first, then those of what was attached to it.
+
+    ``id`` is the document's, from its raw bytes; ``place`` is the file, with ``#3`` for the third message of an
+    mbox. What was ``known`` already has not been parsed. ``left_out`` names the kinds of attachments that no
+    reader knows (pictures, spreadsheets, archives). ``size`` is in bytes.
+    """
+
+    id: str
+    place: str
+    size: int = 0
+    documents: tuple[Document, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    left_out: tuple[str, ...] = ()
+    known: bool = False
 
 
 READERS: Mapping[str, Reader] = {
     ".eml": Reader(mail.parse),
     ".mbox": Reader(mail.parse, mail.split_mbox, _MBOX_LIMIT),
+    ".msg": Reader(outlook.parse),
     ".md": Reader(notes.parse_markdown),
     ".markdown": Reader(notes.parse_markdown),
     ".txt": Reader(notes.parse_text),
     ".html": Reader(notes.parse_html),
     ".htm": Reader(notes.parse_html),
+    ".pdf": Reader(pdf.parse),
+    ".docx": Reader(word.parse),
+    ".ics": Reader(calendar.parse),
 }
 """The reader for each lower-case suffix."""
 
-SUFFIXES = frozenset(READERS)
+# By what a mail says of its attachments, where their names say nothing; other kinds of text are plain text.
+_KINDS: Mapping[str, str] = {
+    "message/rfc822": ".eml",
+    "message/global": ".eml",
+    "application/vnd.ms-outlook": ".msg",
+    "text/plain": ".txt",
+    "text/markdown": ".md",
+    "text/html": ".html",
+    "text/calendar": ".ics",
+    "application/ics": ".ics",
+    "application/pdf": ".pdf",
+    "application/x-pdf": ".pdf",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
+}
+_TNEF = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
 
 
-def read(root: Path, source: SourceFile) -> Iterator[Document | Failure]:
-    """Read every document of a file; a broken message of an mbox is ``box.mbox#3`` and the rest goes on."""
+def is_readable(path: str) -> bool:
+    """Whether there may be a reader for a file of this name."""
+    suffix = PurePosixPath(path).suffix.lower()
+    return suffix in READERS or not suffix or _in_maildir(path)
+
+
+def read(
+    root: Path, source: SourceFile, known: Callable[[str], bool] = lambda _: False, *, skip: int = 0, bare: int = 0
+) -> Iterator[Reading]:
+    """Read every message or note of a file, but those whose id is ``known``; a broken one does not end it.
+
+    The first ``skip`` of them are passed over, and message number ``bare`` (from 1) is read without what is
+    attached to it: this is how reading goes on behind one that has ended the process. A file that has vanished
+    gives nothing.
+    """
     number = 0
+    whole = ""
     try:
-        reader = _reader(source.path)
         with open_source(root, source.path) as file:
+            reader = _reader(source.path, file)
             for number, raw in enumerate(reader.split(file), start=1):
+                if number <= skip:
+                    continue
                 place = source.path if reader.split is _whole else f"{source.path}#{number}"
-                yield reader.document(source, raw, place)
+                identity = document_id(raw)
+                if known(identity):
+                    yield Reading(identity, place, len(raw), known=True)
+                else:
+                    yield _reading(reader, source, raw, place, bare=number == bare)
+    except FileVanished:
+        return
     except ReadError as error:
-        yield Failure(source.path, str(error))
+        whole = str(error)
     except OSError as error:
-        yield Failure(source.path, f"it cannot be read: {error.strerror}")
-    else:
-        if not number:
-            yield Failure(source.path, "no text")
+        whole = f"it cannot be read: {error.strerror}"
+    if whole or not number:
+        yield Reading("", source.path, failures=(Failure(source.path, whole or "no text"),))
+
+
+def _reading(reader: Reader, source: SourceFile, raw: bytes, place: str, *, bare: bool) -> Reading:
+    parsed = reader.read(source, raw, place)
+    if isinstance(parsed, Failure):
+        return Reading("", place, len(raw), failures=(parsed,))
+    opened = _Opened(place, parsed)
+    if not bare:
+        opened.read_all()
+    elif parsed.attachments:
+        opened.failures.append(Failure(place, "its attachments ended the reader and are left out"))
+    document = opened.document
+    if not document.text and not opened.documents:
+        why = [*parsed.left_out, *(failure.reason for failure in opened.failures)]
+        if opened.left_out:
+            why.append(f"no text, only {', '.join(sorted(set(opened.left_out)))}")
+        return Reading("", place, len(raw), failures=(Failure(place, "; ".join(why) or "no text"),))
+    partly = (Failure(place, reason) for reason in parsed.left_out)
+    return Reading(
+        document.id,
+        place,
+        len(raw),
+        (document, *opened.documents.values()),
+        (*partly, *opened.failures),
+        tuple(opened.left_out),
+    )
+
+
+class _Opened:
+    """A message with all that it carries, opened layer by layer without recursion."""
+
+    def __init__(self, place: str, parsed: Parsed) -> None:
+        self.place = place
+        self.document = parsed.document
+        self.documents: dict[str, Document] = {}
+        self.failures: list[Failure] = []
+        self.left_out: list[str] = []
+        self._waiting = [(attachment, 1) for attachment in reversed(parsed.attachments)]
+
+    def read_all(self) -> None:
+        """Read what is attached, and what is attached to that."""
+        seen = 0
+        while self._waiting:
+            attachment, depth = self._waiting.pop()
+            seen += 1
+            if depth > _MAX_NESTING or seen > _MAX_ATTACHMENTS:
+                self._fail(attachment, "it is nested too deeply" if depth > _MAX_NESTING else "there are too many")
+                continue
+            self._read(attachment, depth)
+
+    def _read(self, attachment: Attachment, depth: int) -> None:
+        if attachment.kind in _TNEF or attachment.name.lower() == "winmail.dat":
+            self._unwrap(attachment, depth)
+            return
+        suffix = _suffix(attachment)
+        if suffix not in READERS or READERS[suffix].split is not _whole:
+            self.left_out.append(PurePosixPath(attachment.name).suffix.lstrip(".").lower() or attachment.kind)
+            return
+        # Its own date is the mail's, where it states none.
+        moment = int(self.document.date.timestamp()) * 1_000_000_000
+        source = SourceFile(self.document.path, "", len(attachment.content), moment)
+        parsed = READERS[suffix].read(source, attachment.content, self.place)
+        if isinstance(parsed, Failure):
+            self._fail(attachment, parsed.reason)
+            return
+        for reason in parsed.left_out:
+            self._fail(attachment, reason)
+        self._waiting += [(inner, depth + 1) for inner in reversed(parsed.attachments)]
+        if parsed.document.text and parsed.document.id != self.document.id:
+            self.documents.setdefault(parsed.document.id, self._attached(parsed.document, attachment))
+
+    def _unwrap(self, attachment: Attachment, depth: int) -> None:
+        """Outlook's own envelope: the mail's text where the mail has none, and the files in it."""
+        source = SourceFile(self.document.path, "", len(attachment.content), 0)
+        parsed = Reader(tnef.parse).read(source, attachment.content, self.place)
+        if isinstance(parsed, Failure):
+            self._fail(attachment, parsed.reason)
+            return
+        if not self.document.text:
+            self.document = replace(self.document, text=parsed.document.text)
+        self._waiting += [(inner, depth + 1) for inner in reversed(parsed.attachments)]
+
+    def _attached(self, document: Document, attachment: Attachment) -> Document:
+        mail_facts = {"attachment": attachment.name, "sender_domain": self.document.meta.get("domain", "")}
+        if document.meta.get("date_source") == "file":
+            mail_facts["date_source"] = "mail"
+        return replace(
+            document,
+            parent=self.document.id,
+            thread=document.thread or self.document.thread,
+            meta={**document.meta, **{name: fact for name, fact in mail_facts.items() if fact}},
+        )
+
+    def _fail(self, attachment: Attachment, reason: str) -> None:
+        self.failures.append(Failure(self.place, f"attachment {attachment.name or attachment.kind}: {reason}"))
+
+
+def _suffix(attachment: Attachment) -> str:
+    """The suffix that decides how an attachment is read: its name's, else that of its kind."""
+    named = PurePosixPath(attachment.name).suffix.lower()
+    if named in READERS or (named and attachment.kind.startswith("application/")):
+        return named
+    return _KINDS.get(attachment.kind, "")
 
 
 def open_source(root: Path, path: str) -> BufferedReader:
     """Open a file of the corpus for hashing or reading.
 
-    Raises ReadError for a link, a pipe, a device, and what is outside ``root``, too large or of no known kind.
+    Raises FileVanished, and ReadError for a link, a pipe, a device, and what is outside ``root``, too large or of no
+    known kind.
     """
     target = _below(root, path)
     try:
@@ -99,13 +264,18 @@ def open_source(root: Path, path: str) -> BufferedReader:
     except PermissionError as error:
         raise ReadError("no permission to read it", remedy="Make the file readable for you.") from error
     except FileNotFoundError as error:
-        raise ReadError("it has vanished") from error
+        raise FileVanished("it has vanished") from error
     except IsADirectoryError as error:
         raise ReadError("it is not a regular file") from error
     except (OSError, ValueError) as error:
         raise ReadError(f"it cannot be opened: {error}") from error
     try:
-        _check(os.fstat(file.fileno()), _reader(path).limit)
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ReadError("it is not a regular file")
+        limit = _reader(path, file).limit
+        if status.st_size > limit:
+            raise ReadError(f"it is too large: {status.st_size:,} bytes, of which {limit:,} can be read")
     except BaseException:
         file.close()
         raise
@@ -124,15 +294,20 @@ def _below(root: Path, path: str) -> Path:
     return target
 
 
-def _check(status: os.stat_result, limit: int) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise ReadError("it is not a regular file")
-    if status.st_size > limit:
-        raise ReadError(f"it is too large: {status.st_size:,} bytes, of which {limit:,} can be read")
-
-
-def _reader(path: str) -> Reader:
+def _reader(path: str, file: BufferedReader) -> Reader:
+    """The reader for an open file, by its folder, its suffix, or (a mailbox of Thunderbird has none) its start."""
     suffix = PurePosixPath(path).suffix.lower()
+    if _in_maildir(path):
+        return READERS[".eml"]
+    if not suffix and mail.is_mbox(file.peek(_PEEK)):
+        return READERS[".mbox"]
+    if suffix == ".txt" and mail.is_message(file.peek(_PEEK)):
+        return READERS[".eml"]
     if suffix not in READERS:
         raise ReadError(f"files of this kind ({suffix or 'no suffix'}) cannot be read")
     return READERS[suffix]
+
+
+def _in_maildir(path: str) -> bool:
+    place = PurePosixPath(path)
+    return place.parent.name in ("cur", "new") and place.suffix.lower() not in READERS

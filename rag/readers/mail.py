@@ -1,7 +1,7 @@
-"""Mail: the bytes of a message -> a Document; the bytes of an mbox -> its messages.
+"""Mail: the bytes of a message -> a Document and what is attached; the bytes of an mbox -> its messages.
 
-Quote marks and attribution lines stay in the text, for `rag.attribution` to read. Attachments are named and
-left out, and nothing that a message points to is fetched. It does not know who is speaking.
+Quote marks and attribution lines stay in the text, for `rag.attribution` to read. Nothing that a message points
+to is fetched. It does not know who is speaking, nor how an attachment is read.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from rag.errors import ReadError
 from rag.readers.html import visible
 from rag.readers.markup import Budget
 from rag.readers.mime import MAX_DEPTH, MAX_PARTS, Part, children, decode_words, parse_part
+from rag.readers.parsed import Attachment, Parsed
 from rag.readers.text import as_of, clean, document_id, first_line, single_line
 from rag.records import Document, SourceFile
 
 MAX_MESSAGE = 50_000_000
 """Bytes of one message, or of one note."""
 
-_FORWARDS = 5
 _STUB = 200
 _META = 1000
 _BLOCK = 1 << 16
@@ -34,8 +34,16 @@ _COMMENT = re.compile(r"\(([^()]*)\)")
 # Stricter than RFC 4155's "From ": a body line that begins so must also follow a blank line and carry a time
 # and a year. A separator that was pasted whole into a body, after a blank line, is still taken for one.
 _SEPARATOR = re.compile(rb"From \S+\s.{0,80}\d:\d\d.{0,60}\d{4}")
+_HEADER_BLOCK = re.compile(rb"(?:[!-9;-~]+:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*(?:\r?\n|$))+")
 _ESCAPED = re.compile(rb">+From ")
 _ENCRYPTED = frozenset(("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"))
+# What a mail program shows no user: the proof of a signature, the machine's half of a report.
+_MACHINERY = frozenset(
+    """application/pgp-signature application/pkcs7-signature application/x-pkcs7-signature message/delivery-status
+    message/disposition-notification message/external-body text/rfc822-headers text/x-amp-html""".split()
+)
+# These have a reader of their own, in the body of a mail too.
+_DOCUMENTS = frozenset(("text/calendar", "text/x-vcard", "text/vcard", "text/directory"))
 
 
 @dataclass(slots=True)
@@ -44,9 +52,9 @@ class _Tally:
 
     parts: int = 0
     hidden: int = 0
-    encrypted: bool = False
+    left_out: list[str] = field(default_factory=list)
     markup: Budget = field(default_factory=Budget)
-    attachments: list[str] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class _Body:
     html: bool = False
 
 
-def parse(source: SourceFile, raw: bytes) -> Document:
+def parse(source: SourceFile, raw: bytes) -> Parsed:
     """Read one message. Raises ReadError if it is no message, or beyond a bound."""
     data = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     if b"\n" not in data:
@@ -64,12 +72,11 @@ def parse(source: SourceFile, raw: bytes) -> Document:
     if not message.headers and b"\0" in data[:_BLOCK]:
         raise ReadError("it is not a mail message")
     tally = _Tally()
-    text = clean(_body(message, tally, 0, 0).text)
-    if not text and tally.encrypted:
-        raise ReadError("the message is encrypted", remedy="Decrypt it in your mail program and save it again.")
+    text = clean(_body(message, tally, 0).text)
     subject = single_line(decode_words(message.headers.get("subject", "")))
     person, address = _mailbox(message.headers.get("from", ""))
-    dated_by, date = as_of([("header", _date(message.headers.get("date", "")))], text, source.mtime_ns)
+    dates = (message.headers.get(name, "") for name in ("date", "sent", "resent-date", "delivery-date"))
+    dated_by, date = as_of([("header", _date(value)) for value in dates], text, source.mtime_ns)
     own = _identifier(message.headers.get("message-id", ""))
     answered = _identifier(message.headers.get("in-reply-to", ""))
     facts = {
@@ -80,10 +87,10 @@ def parse(source: SourceFile, raw: bytes) -> Document:
         "message_id": own,
         "in_reply_to": answered,
         "date_source": dated_by,
-        "attachments": ", ".join(tally.attachments),
+        "attachments": ", ".join(attachment.name or attachment.kind for attachment in tally.attachments),
         "hidden": str(tally.hidden or ""),
     }
-    return Document(
+    document = Document(
         id=document_id(raw),
         path=source.path,
         kind="email",
@@ -95,6 +102,7 @@ def parse(source: SourceFile, raw: bytes) -> Document:
         thread=_identifier(message.headers.get("references", "")) or answered or own or None,
         meta={name: single_line(fact, _META) for name, fact in facts.items() if fact},
     )
+    return Parsed(document, tuple(tally.attachments), tuple(dict.fromkeys(tally.left_out)))
 
 
 def split_mbox(file: BinaryIO) -> Iterator[bytes]:
@@ -122,6 +130,22 @@ def split_mbox(file: BinaryIO) -> Iterator[bytes]:
         yield _message(lines)
 
 
+def is_mbox(start: bytes) -> bool:
+    """Whether a file that begins like this is an mbox."""
+    return bool(_SEPARATOR.match(start.lstrip(b"\r\n")))
+
+
+def is_message(start: bytes) -> bool:
+    """Whether a file that begins like this is a mail: a block of headers, with a sender and one more fact."""
+    block, *rest = re.split(rb"\r?\n\r?\n", start.removeprefix(b"\xef\xbb\xbf"), maxsplit=1)
+    if not rest:
+        block = block[: block.rfind(b"\n") + 1]
+    if not _HEADER_BLOCK.fullmatch(block):
+        return False
+    names = {line.partition(b":")[0].lower() for line in block.splitlines() if line[:1] not in b" \t"}
+    return b"from" in names and not names.isdisjoint((b"subject", b"date", b"sent", b"to", b"message-id"))
+
+
 def _message(lines: list[bytes]) -> bytes:
     """Join the lines, without the blank one that the mbox put behind the message."""
     if len(lines) > 1 and lines[-1] in (b"\n", b"\r\n") and lines[-2].endswith(b"\n"):
@@ -129,26 +153,28 @@ def _message(lines: list[bytes]) -> bytes:
     return b"".join(lines)
 
 
-def _body(part: Part, tally: _Tally, depth: int, forwards: int) -> _Body:
-    """The text of a part and of the parts in it."""
+def _body(part: Part, tally: _Tally, depth: int) -> _Body:
+    """The text of a part and of the parts in it; what has to be read by itself is noted as attached."""
     tally.parts += 1
     if tally.parts > MAX_PARTS:
         raise ReadError(f"it has more than {MAX_PARTS} parts")
     if depth > MAX_DEPTH:
         raise ReadError(f"its parts are nested more than {MAX_DEPTH} deep")
-    tally.encrypted |= part.kind in _ENCRYPTED
-    if part.kind == "message/rfc822" and forwards < _FORWARDS:
-        return _forwarded(part, tally, depth, forwards)
+    if part.kind in _ENCRYPTED:
+        signed = part.parameters.get("smime-type", "").lower() == "signed-data"
+        tally.left_out.append("its text is sealed into a signature" if signed else "its text is encrypted")
+        return _Body("")
     if part.kind.startswith("multipart/"):
-        inner = [_body(child, tally, depth + 1, forwards) for child in children(part)]
+        inner = [_body(child, tally, depth + 1) for child in children(part)]
         if inner and part.kind == "multipart/alternative":
             return _best(inner)
         if inner:
             return _Body("\n\n".join(body.text for body in inner if body.text), any(body.html for body in inner))
         return _Body(part.text)  # the boundary is missing, so the body is all there is
-    if (part.attached and depth) or part.kind not in ("text/plain", "text/html"):
-        if part.name or part.attached:
-            tally.attachments.append(part.name or "unnamed")
+    if part.kind in _MACHINERY:
+        return _Body("")
+    if (part.attached and depth) or not part.kind.startswith("text/") or part.kind in _DOCUMENTS:
+        tally.attachments.append(Attachment(part.name, part.kind, part.content))
         return _Body("")
     return _html(part, tally) if part.kind == "text/html" else _Body(_plain(part))
 
@@ -190,16 +216,6 @@ def _unwrapped(text: str, joint: str) -> str:
             lines.append([">" * depth, " " if depth else "", content if signature else content.rstrip(" ")])
         open_depth = depth if content.endswith(" ") and not signature else -1
     return "\n".join("".join(line) for line in lines)
-
-
-def _forwarded(part: Part, tally: _Tally, depth: int, forwards: int) -> _Body:
-    """An attached message, in the form that mail programs give to a forwarded one."""
-    message = parse_part(part.content)
-    body = _body(message, tally, depth + 1, forwards + 1)
-    names = ("From", "Date", "Subject", "To")
-    head = [f"{name}: {single_line(decode_words(message.headers.get(name.lower(), '')))}" for name in names]
-    marked = "\n".join(["---------- Forwarded message ---------", *(line for line in head if line[-2:] != ": ")])
-    return _Body(f"{marked}\n\n{body.text}" if body.text.strip() else "", body.html)
 
 
 def _mailbox(value: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from yaml import SafeLoader
 
 from rag.errors import ReadError
 from rag.readers.html import visible
+from rag.readers.parsed import Parsed
 from rag.readers.text import as_of, clean, date_in, decode, document_id, first_line, single_line
 from rag.records import Document, SourceFile
 
@@ -28,14 +29,14 @@ _DATE_NAMES = ("date", "as_of", "published")
 _HOUSE_NAMES = ("house", "firm", "broker")
 
 
-def parse_text(source: SourceFile, raw: bytes) -> Document:
+def parse_text(source: SourceFile, raw: bytes) -> Parsed:
     """Read a plain text file, which may have front matter too. Raises ReadError if it is not text."""
     matter, body = _front_matter(_decoded(raw))
     text = clean(body)
     return _document(source, raw, text, title=matter.get("title") or first_line(text), matter=matter)
 
 
-def parse_markdown(source: SourceFile, raw: bytes) -> Document:
+def parse_markdown(source: SourceFile, raw: bytes) -> Parsed:
     """Read a Markdown file; front matter that is no YAML stays in the text.
 
     Raises ReadError if it is not text.
@@ -47,7 +48,7 @@ def parse_markdown(source: SourceFile, raw: bytes) -> Document:
     return _document(source, raw, text, title=title or first_line(text), matter=matter)
 
 
-def parse_html(source: SourceFile, raw: bytes) -> Document:
+def parse_html(source: SourceFile, raw: bytes) -> Parsed:
     """Read the visible text of an HTML file. Raises ReadError if it is too large or too nested."""
     page = visible(raw)
     stated = {"author": page.author, "published": page.published}
@@ -71,10 +72,10 @@ def _document(
     matter: Mapping[str, str],
     stated_in: str = "front matter",
     hidden: int = 0,
-) -> Document:
+) -> Parsed:
     stated = next((matter[name] for name in _DATE_NAMES if name in matter), "")
     dated_by, date = as_of([(stated_in, _date(stated))], text, source.mtime_ns)
-    return Document(
+    document = Document(
         id=document_id(raw),
         path=source.path,
         kind="note",
@@ -85,6 +86,7 @@ def _document(
         house=next((matter[name] for name in _HOUSE_NAMES if name in matter), None),
         meta={**matter, **({"hidden": str(hidden)} if hidden else {}), "date_source": dated_by},
     )
+    return Parsed(document)
 
 
 def _decoded(raw: bytes) -> str:

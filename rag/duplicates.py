@@ -1,0 +1,133 @@
+"""Which passages of new documents another one says as well, or the other way round.
+
+In: documents on their way into the catalogue. Out: for each passage that is a copy, the document to quote in its
+place, and the band hashes by which later copies will find this one. A copy keeps its place in the catalogue, but no
+search finds it; what an edited copy adds stays to be found. It writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rag.copies import (
+    Message,
+    Version,
+    better,
+    messages,
+    readability,
+    says_the_same,
+    signature,
+    stems,
+    versions,
+    wording,
+)
+from rag.records import Chunk, Document
+from rag.store import Catalogue
+
+# A series of like mails (closing prices, every day) has hundreds of near relatives; the nearest show what is a copy.
+_CANDIDATES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """What is to be stored: for a chunk's id the document to quote instead, and for a document's id its bands."""
+
+    copies: Mapping[str, str] = field(default_factory=dict)
+    bands: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """One message of a document, with what is needed to compare it."""
+
+    document: Document
+    message: Message
+    stems: frozenset[str]
+    version: Version
+
+
+def find_duplicates(catalogue: Catalogue, new: Sequence[tuple[Document, Sequence[Chunk]]]) -> Duplicates:
+    """Compare ``new`` documents with each other and with those of ``catalogue``; of equals the earlier is quoted."""
+    search = _Search(catalogue)
+    for document, chunks in new:
+        search.add(document, chunks)
+    return Duplicates(search.copies, search.bands)
+
+
+class _Search:
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.copies: dict[str, str] = {}
+        self.bands: dict[str, list[int]] = {}
+        self._catalogue = catalogue
+        self._chunks: dict[str, Sequence[Chunk]] = {}
+        self._tellings: dict[str, list[_Telling]] = {}
+        self._sharing: dict[int, list[str]] = {}
+
+    def add(self, document: Document, chunks: Sequence[Chunk]) -> None:
+        """Compare one document with what was there before it."""
+        self._chunks[document.id] = chunks
+        tellings = self._tellings[document.id] = _tellings(document)
+        bands: list[int] = []
+        for telling in tellings:
+            signed = signature(telling.message.text)
+            self._compare(telling, signed)
+            bands += signed
+        self.bands[document.id] = list(dict.fromkeys(bands))
+        for band in self.bands[document.id]:
+            self._sharing.setdefault(band, []).append(document.id)
+
+    def _compare(self, telling: _Telling, signed: Sequence[int]) -> None:
+        others = [
+            other
+            for document_id in self._candidates(telling.document.id, signed)
+            for other in self._told(document_id)
+            if versions(telling.stems, other.stems)
+        ]
+        if not others:
+            return
+        best = telling
+        for other in others:
+            best = other if better(other.version, best.version) is other.version else best
+        for worse in others if best is telling else [telling]:
+            self._mark(worse, best)
+
+    def _candidates(self, document_id: str, signed: Sequence[int]) -> list[str]:
+        shared = Counter(self._catalogue.sharing(signed))
+        shared.update(other for band in signed for other in self._sharing.get(band, ()))
+        del shared[document_id]
+        return [other for other, _ in shared.most_common(_CANDIDATES)]
+
+    def _told(self, document_id: str) -> list[_Telling]:
+        if document_id not in self._tellings:
+            self._tellings[document_id] = _tellings(self._catalogue.document(document_id))
+        return self._tellings[document_id]
+
+    def _mark(self, worse: _Telling, best: _Telling) -> None:
+        """Mark the chunks of ``worse`` that ``best`` says as well; what was marked before keeps its mark."""
+        said = wording(best.message.text)
+        for chunk in self._chunks_of(worse.document):
+            if _is_in(chunk, worse.message.spans) and says_the_same(chunk.text, said):
+                self.copies[chunk.id] = best.document.id
+
+    def _chunks_of(self, document: Document) -> Iterable[Chunk]:
+        if document.id not in self._chunks:
+            self._chunks[document.id] = self._catalogue.chunks(document)
+        return self._chunks[document.id]
+
+
+def _tellings(document: Document) -> list[_Telling]:
+    return [
+        _Telling(
+            document,
+            message,
+            stems(message.text),
+            Version(document.id, readability(message.text), message.role, message.date),
+        )
+        for message in messages(document)
+    ]
+
+
+def _is_in(chunk: Chunk, spans: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= chunk.start < end for start, end in spans)

@@ -1,0 +1,103 @@
+"""The tables of the catalogue, and the connection to the file that holds them.
+
+In: the folder of an index. Out: a connection whose errors are told in words. It does not know what is asked of
+the tables.
+
+    files ──< file_documents >── documents ──< chunks ── words (FTS5, same number)
+                                 │       │        └───── vectors (by digest of the embedded text)
+                                 │       └──< bands (MinHash, by which copies find each other)
+                                 └─< attachments
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rag.errors import IndexDamaged
+
+FILE = "catalogue.sqlite"
+
+SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE files (
+    path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    failures TEXT NOT NULL
+);
+CREATE TABLE documents (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, date TEXT NOT NULL,
+    author TEXT, house TEXT, thread TEXT, voices TEXT NOT NULL, meta TEXT NOT NULL, failures TEXT NOT NULL
+);
+CREATE TABLE file_documents (
+    path TEXT NOT NULL REFERENCES files ON DELETE CASCADE,
+    document_id TEXT NOT NULL REFERENCES documents (id),
+    PRIMARY KEY (path, document_id)
+);
+CREATE INDEX file_documents_document ON file_documents (document_id);
+CREATE TABLE attachments (
+    parent TEXT NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+    document_id TEXT NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+    PRIMARY KEY (parent, document_id)
+) WITHOUT ROWID;
+CREATE INDEX attachments_document ON attachments (document_id);
+CREATE TABLE bands (
+    band INTEGER NOT NULL, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    PRIMARY KEY (band, document)
+) WITHOUT ROWID;
+CREATE INDEX bands_document ON bands (document);
+CREATE VIEW held AS
+    SELECT path, document_id, NULL AS parent FROM file_documents
+    UNION ALL
+    SELECT path, attachments.document_id, parent FROM attachments
+    JOIN file_documents ON file_documents.document_id = parent;
+CREATE TABLE vectors (digest TEXT PRIMARY KEY, vector BLOB NOT NULL);
+CREATE TABLE chunks (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+    document_id TEXT NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+    start INTEGER NOT NULL, end INTEGER NOT NULL, voice INTEGER NOT NULL,
+    house TEXT, date TEXT NOT NULL, digest TEXT NOT NULL REFERENCES vectors,
+    -- The document to quote instead; where it goes, the copy is found again.
+    copy_of TEXT REFERENCES documents (id) ON DELETE SET NULL
+);
+CREATE INDEX chunks_copy_of ON chunks (copy_of) WHERE copy_of IS NOT NULL;
+CREATE INDEX chunks_document ON chunks (document_id);
+CREATE INDEX chunks_digest ON chunks (digest);
+CREATE VIRTUAL TABLE words USING fts5 (
+    header, text, terms, tokenize = "porter unicode61 remove_diacritics 2"
+);
+CREATE TRIGGER chunk_gone AFTER DELETE ON chunks BEGIN DELETE FROM words WHERE rowid = old.number; END;
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file; where nothing can be written (a read-only disk) it is taken to be unchanging."""
+    writable = os.access(path.parent, os.W_OK)
+    address = f"{path.resolve().as_uri()}{'' if writable else '?mode=ro&immutable=1'}"
+    with translated(path.parent):
+        connection = sqlite3.connect(address, uri=True, timeout=10, isolation_level=None, check_same_thread=False)
+        try:
+            if writable:
+                connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+@contextmanager
+def translated(folder: Path) -> Iterator[None]:
+    """Turn what SQLite raises into IndexDamaged."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise IndexDamaged(
+            f"The catalogue {folder / FILE} cannot be used: {error}.",
+            remedy="Check that the disk has room and the folder may be written; else build anew: rag index --rebuild",
+        ) from error
