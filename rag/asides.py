@@ -19,14 +19,32 @@ _WRITER = re.compile(
     r"\bsell-?side\s+(?:emails?|notes?|takes?|views?|reaction)\b|\b(?:sign\s+up|subscribe)\b|"
     r"\b(?:emphasis|italics|bold\w*)\s+(?:ours|theirs|his|hers|mine)\b|\bat\s+(?:the\s+time\s+of\s+writing|pixel\s+time)\b|"
     r"\bhere['’]s\s+(?:a|the|some|what)\s+(?:taster|selection|sample|flavour|round-?up|rest|lot|snippet|summary)\b|"
-    r"\b(?:we|I)(?:['’]ve|['’]ll|['’]d|\s+have|\s+will|\s+would)\s+(?:(?:only\s+)?add|be\s+back|kept|keep|copied|pasted|trimmed|edited|update)\b|"
+    r"\b(?:we|I)(?:['’]ve|['’]ll|['’]d\s+only|\s+have|\s+will|\s+would\s+only)\s+(?:(?:only\s+)?add|be\s+back|kept|keep|copied|pasted|trimmed|edited|update)\b|"
     r"\b(?:we|I)\s+digress\b|^\W*any(?:way|how)\b|\b(?:e-?mail|write\s+to|tell)\s+us\b|\bin\s+the\s+comments\b|"
     r"\b(?:dear\s+reader|hat\s+tip|h/t|stay\s+tuned|further\s+reading)\b|"
     r"\b(?:play|read|watch|listen|find|found|available|download\w*|published|more|sign\w*)\b[^.]{0,25}\bhere\b(?=[,.)]|$)|"
     r"\bmore\s+to\s+(?:come|follow)\b|\b(?:told|tells)\s+(?:us|me)\b|\basked\s+not\s+to\s+be\b|"
     r"\bhumble\s+opinion\b|\bnobody\s+(?:asks|asked|pays|paid)\b|\bcondition\s+of\s+anonymity\b|\bdeclined\s+to\s+(?:comment|say)\b|\bdid\s+not\s+(?:immediately\s+)?(?:respond|reply)\b|\bcomment\s+(?:box|section)\b|"
     r"\b(?:thanks|grateful)\s+to\s+(?:all|every\w*|those)\b|\b(?:your|their)\s+lot\b|\buntil\s+(?:next|tomorrow)\b|"
+    r"\bpolite(?:ly)?\s+(?:way|word|term|put|description)\b|\bway\s+to\s+say\b|\bway\s+of\s+(?:saying|putting)\b|"
+    r"\bread\b[^.]{0,40}\btwice\b|\bhold\s+that\s+thought\b|^\W*disclosure:|\bthe\s+author\s+(?:has|holds|owns)\b|\breaders?\s*(?:,|may|will)[^.]{0,20}\b(?:recall|remember|know)\b|"
+    r"\b(?:nobody|no-?one)\s+(?:tells?|told)\b|\b(?:that|this|last|first)\s+(?:phrase|sentence|thought)\b|^\W*fair\s+enough\b|"
     r"\bfor\s+what\s+it['’]s\s+worth\b|\b(?:editing|reporting|compiled|written)\s+by\s+[A-Z]",
+    re.IGNORECASE,
+)
+# How a remark begins that is made on somebody's words rather than among them.
+_REMARK = re.compile(
+    r"^\W*(?:(?:fine|well|hmm|ouch|oh|ah|quite|sure|true|maybe|perhaps|ok|okay|phew|right)\b(?!-)\W|either\s+way|small\s+beer|"
+    r"so\s+(?:the|much|far|that|there|what|it|say|now)\b|not\s+(?:that|so|bad|every\w*|a|the)\b|never\s+mind|hang\s+on|"
+    r"which\s+(?:is|was|leaves|brings|means|may|would|makes)\b|that\s+(?:leaves|brings|squares|raises|last|said)\b|"
+    r"then\s+there|(?:some|any|every|no)\s?-?(?:body|one)\b|though\s+it['’]s|at\s+least\b|in\s+other\s+words\b|"
+    r"(?:best|good|bad|odd|strange|funny|lucky|tough)\b[^,]{0,20}(?:,|\bfor\s+now\b))",
+    re.IGNORECASE,
+)
+# How one ends, what marks it wherever it stands, and “this” is a nice word for it.
+_REMARKED = re.compile(
+    r"[?!]\W*$|,\s+(?:then|though|apparently|anyway)\W*$|\b(?:no\s+doubt|in\s+all\s+likelihood|to\s+be\s+fair|if\s+you\s+believe|"
+    r"needless\s+to\s+say)\b|^\W*[“\"‘'][^”\"’']{1,40}[”\"’']\s+(?:is|was|means|does|will|would|being)\b",
     re.IGNORECASE,
 )
 _EDITOR = re.compile(
@@ -53,6 +71,13 @@ def addresses_the_reader(sentence: str) -> bool:
 def is_about_the_article(sentence: str) -> bool:
     """Tell whether a sentence talks of the article, the inbox, or the notes that it was made from."""
     return _WRITER.search(sentence) is not None
+
+
+def remarks(sentence: str) -> bool:
+    """Tell whether a sentence asks, exclaims, or begins as a remark on somebody's words does."""
+    if speaks_for_a_house(sentence) or sentence.startswith("["):
+        return False
+    return bool(_REMARK.match(sentence) or _REMARKED.search(sentence))
 
 
 def editor_s_brackets(text: str, start: int, end: int) -> list[tuple[int, int]]:

@@ -20,15 +20,16 @@ from rag import indexing
 from rag.answering import ModelLoader, Reply, is_here
 from rag.embedding import Embedder, SentenceTransformerEmbedder
 from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, ModelUnavailable, RagError, SettingsError
-from rag.houses import canonical
+from rag.houses import canonical, use
 from rag.llm import ChatModel
 from rag.models import DEFAULT
 from rag.ownership import ownership
 from rag.records import Hit, Progress, SyncReport, Turn
 from rag.retrieval import Retriever, choose_quotes
 from rag.scanning import require_corpus
+from rag.schema import Filters
 from rag.settings import Settings
-from rag.store import Catalogue, Filters
+from rag.store import Catalogue
 from rag.vectors import ChromaVectors, ExactVectors, NearestVectors, discard
 from rag.watching import follow
 
@@ -60,6 +61,7 @@ class Assistant:
         self._vectors: NearestVectors | None = None
         self._owner = False
         self._rebuild = False
+        self._lock = threading.Lock()
         self._open = ExitStack()
         self._loader = ModelLoader(settings, model)
 
@@ -78,8 +80,9 @@ class Assistant:
         ``own`` takes the index for as long as the assistant is open and searches with Chroma; without it the
         vectors are scanned exactly, which spares a single question the second that Chroma takes to start.
         ``rebuild`` leaves the index that is there unopened: the next `sync` puts a new one in its place.
-        Raises IndexStale, IndexBusy (only with ``own``), IndexDamaged and ModelUnavailable.
+        Raises IndexStale, IndexBusy (only with ``own``), IndexDamaged, ModelUnavailable and SettingsError.
         """
+        use(settings.houses)
         embedder = embedder or SentenceTransformerEmbedder(settings.embedding_model)
         assistant = cls(settings, embedder=embedder, model=model)
         try:
@@ -247,9 +250,10 @@ class Assistant:
 
     def _nearest(self) -> NearestVectors:
         assert self._catalogue is not None
-        if self._vectors is None:
-            self._vectors = ChromaVectors(self._catalogue) if self._owner else ExactVectors(self._catalogue)
-        return self._vectors
+        with self._lock:  # whoever asks and whoever watches may be the first
+            if self._vectors is None:
+                self._vectors = ChromaVectors(self._catalogue) if self._owner else ExactVectors(self._catalogue)
+            return self._vectors
 
 
 def status(settings: Settings, catalogue: Catalogue | None) -> Status:

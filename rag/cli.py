@@ -15,24 +15,20 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
-from rag import present
+from rag import inbox, present
 from rag.arguments import parse
+from rag.console import Bar, say, say_error
 from rag.errors import IndexBusy, IndexMissing, RagError, SettingsError
 from rag.guard import audience
 from rag.settings import Settings
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from rag.answering import Reply
     from rag.assistant import Assistant
-    from rag.mirror import MirrorReport
-    from rag.records import Progress, SyncReport
+    from rag.records import SyncReport
 
 ANSWERED, FAILED, MISUSED, REFUSED, STOPPED = 0, 1, 2, 3, 130
 
@@ -45,13 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except SettingsError as error:
-        _say_error(error)
+        say_error(error)
         return MISUSED
     except RagError as error:
-        _say_error(error)
+        say_error(error)
         return FAILED
     except KeyboardInterrupt:
-        _say("\nStopped. What was indexed or downloaded so far is kept.")
+        say("\nStopped. What was indexed or downloaded so far is kept.")
         return STOPPED
     except BrokenPipeError:
         # The reader (head, less) has gone; the interpreter must not try to flush to it again.
@@ -102,7 +98,7 @@ def search(arguments: argparse.Namespace) -> int:
     if arguments.json:
         present.write_json(present.search_json(arguments.question, hits), sys.stdout)
     if not hits:
-        _say("Nothing was found.")
+        say("Nothing was found.")
     for rank, hit in enumerate([] if arguments.json else hits, start=1):
         print(present.hit_text(rank, hit, sys.stdout), end="\n\n")
     return ANSWERED if hits else REFUSED
@@ -113,79 +109,8 @@ def index(arguments: argparse.Namespace) -> int:
     from rag.assistant import Assistant
 
     with Assistant.open(_settings(arguments), own=True, rebuild=arguments.rebuild) as desk:
-        mailbox = _Mailbox(arguments.imap, desk.settings.corpus) if arguments.imap else None
-        if mailbox and not arguments.watch:
-            with Bar("messages") as bar:
-                _say(mailbox.fetch(bar))
-        with Bar() as bar:
-            report = desk.sync(progress=bar)
-        if arguments.json:
-            present.write_json(asdict(report), sys.stdout)
-        else:
-            print(present.report_text(report, desk.status()), flush=True)
-        if arguments.watch:
-            _watch(desk, mailbox, as_json=arguments.json)
+        inbox.index(desk, imap=arguments.imap, watch=arguments.watch, as_json=arguments.json)
     return ANSWERED
-
-
-def _watch(desk: Assistant, mailbox: _Mailbox | None, *, as_json: bool) -> None:
-    """Index what lands until Ctrl-C, and print a digest of it."""
-    stop = threading.Event()
-
-    def tell(report: SyncReport) -> None:
-        if as_json:
-            present.write_json(asdict(report), sys.stdout)
-        else:
-            print(present.digest_text(report, datetime.now()), flush=True)
-
-    if mailbox:
-        threading.Thread(target=mailbox.follow, args=(stop,), name="mailbox", daemon=True).start()
-    _say(f"Watching {present.printable(str(desk.settings.corpus))}; Ctrl-C ends it.")
-    try:
-        desk.follow(stop, tell, _say_error)
-    finally:
-        stop.set()
-
-
-class _Mailbox:
-    """An IMAP mailbox and the Maildir in the corpus that mirrors it."""
-
-    def __init__(self, address: str, corpus: Path) -> None:
-        from rag.imap import find_password, parse_address
-
-        self._mailbox = parse_address(address)
-        self._password = find_password(self._mailbox)
-        self._folder = corpus / "imap" / self._mailbox.folder_name
-
-    def fetch(self, progress: Progress) -> str:
-        """Mirror it once, and say what that did."""
-        from rag.mirror import mirror
-
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
-        return self._told(mirror(self._mailbox, self._folder, password=self._password, progress=progress))
-
-    def follow(self, stop: threading.Event) -> None:
-        """Mirror it until ``stop`` is set; what keeps it from being followed is said."""
-        from rag.mirror import follow
-
-        try:
-            self._folder.parent.mkdir(parents=True, exist_ok=True)
-            follow(
-                self._mailbox,
-                self._folder,
-                password=self._password,
-                stop=stop,
-                on_change=lambda report: _say(self._told(report)),
-                on_trouble=lambda error, pause: _say(f"{present.printable(str(error))} Again in {pause:.0f} s."),
-            )
-        except RagError as error:
-            _say_error(error)
-
-    def _told(self, report: MirrorReport) -> str:
-        change = f"{len(report.added)} new, {len(report.removed)} gone, {report.messages} in all"
-        lines = [f"{self._mailbox.account}: {change}."]
-        lines += [f"  left out {failure.path}: {failure.reason}" for failure in report.left_out]
-        return present.printable("\n".join(lines))
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -257,11 +182,18 @@ def serve(arguments: argparse.Namespace) -> int:
     from rag.assistant import Assistant
 
     if warning := audience(arguments.host, arguments.port):
-        _say(warning)
+        say(warning)
     with Assistant.open(_settings(arguments), own=True) as desk:
         _refresh(desk)
         desk.preload()
-        chat(desk, host=arguments.host, port=arguments.port)
+        stop = threading.Event()
+        watcher = threading.Thread(target=inbox.follow_corpus, args=(desk, stop, say), name="watching", daemon=True)
+        watcher.start()
+        try:
+            chat(desk, host=arguments.host, port=arguments.port)
+        finally:
+            stop.set()
+            watcher.join(timeout=10)
     return ANSWERED
 
 
@@ -278,40 +210,6 @@ RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
-class Bar:
-    """A progress bar on stderr that appears with the first news, and only on a terminal."""
-
-    def __init__(self, unit: str = "B") -> None:
-        """Draw nothing yet; what is counted are bytes, or ``unit``."""
-        self._unit = unit
-        self._bar: tqdm[Any] | None = None
-
-    def __enter__(self) -> Bar:
-        """Return the bar."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave the line clean."""
-        self.clear()
-
-    def __call__(self, done: int, total: int | None, what: str) -> None:
-        """Show that ``done`` of ``total`` are there."""
-        if self._bar is None:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=total, unit=self._unit, unit_scale=True, disable=None, leave=False, file=sys.stderr)
-        self._bar.set_description(present.printable(what), refresh=False)
-        self._bar.update(done - self._bar.n)
-
-    def clear(self) -> None:
-        """Take the bar off the screen; later news bring a new one."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-
 def _draft(reply: Reply, bar: Bar) -> None:
     """Let the prose be watched while it is written: on a terminal, dimmed, apart from the result."""
     shown = False
@@ -320,24 +218,24 @@ def _draft(reply: Reply, bar: Bar) -> None:
             bar.clear()
             if sys.stderr.isatty():
                 if not shown:
-                    _say("\n\x1b[2mDraft, not yet checked:", end=" ")
+                    say("\n\x1b[2mDraft, not yet checked:", end=" ")
                 shown = True
-                _say(present.printable(piece), end="")
+                say(present.printable(piece), end="")
     finally:
         reply.close()
         if shown:
-            _say("\x1b[0m")
+            say("\x1b[0m")
 
 
 def _conclude(reply: Reply) -> int:
     """Print the checked prose and, to stderr, what it cost and what was withheld."""
     answer = reply.answer
     if answer.note:
-        _say(f"\n{present.printable(answer.note)}")
+        say(f"\n{present.printable(answer.note)}")
     if not reply.refused and answer.text:
         print(f"\n{present.wrapped(answer.text, sys.stdout)}")
     for line in present.footnotes(answer):
-        _say(line)
+        say(line)
     return REFUSED if answer.refused else ANSWERED
 
 
@@ -406,18 +304,18 @@ def _refresh(desk: Assistant) -> None:
     """Bring the index up to date before it is asked, and say what that did."""
     with Bar() as bar:
         if not desk.indexed and desk.settings.corpus.is_dir():
-            _say(f"Building the index of {present.printable(str(desk.settings.corpus))} …")
+            say(f"Building the index of {present.printable(str(desk.settings.corpus))} …")
         report, note = desk.refresh(progress=bar)
     if note:
-        _say(present.printable(note))
+        say(present.printable(note))
     if report:
         _say_report(report)
 
 
 def _say_report(report: SyncReport) -> None:
-    _say(present.changes_text(report))
+    say(present.changes_text(report))
     for failure in report.failed:
-        _say(present.label(f"left out {failure.path}: {failure.reason}"))
+        say(present.label(f"left out {failure.path}: {failure.reason}"))
 
 
 def _stored() -> list[tuple[str, Path]]:
@@ -426,16 +324,6 @@ def _stored() -> list[tuple[str, Path]]:
 
     files = ((model.name, models.models_folder() / model.file) for model in models.CATALOGUE.values())
     return [(name, path) for name, path in files if path.exists()]
-
-
-def _say(text: str, *, end: str = "\n") -> None:
-    print(text, end=end, file=sys.stderr, flush=True)
-
-
-def _say_error(error: RagError) -> None:
-    _say(present.printable(f"rag: {error}"))
-    if error.remedy:
-        _say(present.printable(f"     {error.remedy}"))
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

@@ -74,7 +74,7 @@ _STANCE = (
     r"(?:is|are|was|were|remains?|stays?|sounds?|seems?|looks?)\s+(?:\w+\s+){0,3}?(?:worried|sceptical|skeptical|bullish|"
     r"bearish|cautious|convinced|unconvinced|persuaded|unpersuaded|optimistic|pessimistic|upbeat|sanguine|relaxed|"
     r"clear|adamant|sure|wary|positive|negative|constructive|concerned|confident|unimpressed|keen|of the view|"
-    r"looking for|calling|telling|arguing|urging|puzzled|calm)"
+    r"looking for|calling|telling|arguing|urging|puzzled|calm|overweight|underweight|neutral|long|short|certain|gloom(?:y|ier)|hopeful|nervous|downbeat|calmer|blunt(?:er)?|dismissive)\b"
 )
 _TARGET = (
     r"(?:raise[sd]?|cuts?|lifts?|lifted|trims?|trimmed|lowers?|lowered|slash(?:es|ed)|hikes?|hiked)\s+"
@@ -92,7 +92,7 @@ _REPORT = (
     r"attributes?|attributed|frames?|framed|describes?|described|calls|"
     r"agrees?|agreed|disagrees?|disagreed|concurs?|summari[sz]es?|summari[sz]ed|sums?\s+(?:it\s+|things\s+)?up|"
     r"continues|elaborates?|weighs?\s+in|chimes?\s+in|takes?\s+(?:up|over|issue|the|a)|picks?\s+up|(?:goes|went)\s+on|"
-    r"offers?|offered|favou?rs?|"
+    r"offers?|offered|favou?rs?|counts|pencils\s+in|looks?\s+for|ha(?:s|ve)(?=\s+\d[\d.,]*\s*(?:%|per\s?cent|b(?:p|ps|asis)\b))|"
     r"worr(?:y|ies|ied)|fears?|feared|figures?|finds?|found|"
     r"wonders?|wondered|hopes?|anticipates?|anticipated|makes?\s+(?:a|the)\s+(?:\w+\s+)?(?:point|case|argument)|"
     rf"{_STANCE}|{_TARGET})"
@@ -116,7 +116,7 @@ _OPENER = (
 )
 # These need a colon: "From Citi:" is a hand-over, "From Citi he went to UBS." is not.
 _WEAK_OPENER = (
-    r"(?:this\s+is|(?:this\s+)?(?:comes?\s+)?from|via|next|cue|enter|courtesy\s+of|to\s+quote|quoting|"
+    r"(?:this\s+is|(?:this\s+)?(?:comes?\s+)?from|via|next|cue|enter|courtesy\s+of|to\s+quote|quoting|(?:not\s+)?according\s+to|not\s+so|"
     r"in\s+the\s+words\s+of)"
 )
 _FILLER = r"(?:[\w’'.&/-]+,?\s+){0,9}?"
@@ -183,23 +183,30 @@ _PERSON_BEFORE = re.compile(
 _RIGHTS = re.compile(r"©|\([cC]\)|[Cc]opyright")
 _CREDIT = re.compile(rf"(?:©|\([cC]\)|[Cc]opyright)\s*(?:\d{{4}}\s*)?{_H}(?:\s+\d{{4}})?[.\s]*")
 _COLON = re.compile(r":(?=[\s*_”\"“‘]|$)")
+_CAPITAL_BEHIND = re.compile(r":\s+[\"“]?[A-Z][a-z]*\s+[a-z\d$]")
 _ELLIPSIS = re.compile(r"(?:…|\.(?:\s?\.){2})[\s.]*$")
 _TITLED = re.compile(
     r"\b(?:note|report|piece|email|missive)\b.{0,20}\b(?:called|titled|entitled|headed|headlined)\b", re.I
 )
 _PRONOUN = re.compile(r"\b(?:his|her|their)\b|\b(?:he|she|they)\s+(?:\w+\s+)?ha(?:s|ve)\s+(?:this|more)\b", re.I)
+_TEAM = re.compile(rf"^\W*{_NAME}\s+(?:et\s+al\b|(?:and|&)\s+(?:(?:his|her|the)\s+)?(?:team|colleagues|co)\b)")
 _HE_OR_SHE = re.compile(r"\b(?:he|she)\b", re.IGNORECASE)
+# "It sees" may be said of anything that sees; these take a mouth.
+_SAYING = r"(?:says?|said|adds?|added|argues?|argued|reckons?|notes?|noted|warns?|warned|thinks?|recommends?|forecasts?)"
 _THEY = (
     r"(?:he|she|they|(?:the|its|their)\s+(?:(?!and\b)[\w-]+\s+){0,2}?(?:bank|broker|brokerage|lender|team|firm|house|note|report|"
-    rf"analysts?|strategists?|economists?)(?:['’]s?\s+(?:[\w-]+\s+){{0,4}}?(?:{_JOB}|(?-i:{_NAME})))?)"
+    rf"analysts?|strategists?|economists?)(?:['’]s?\s+(?:[\w-]+\s+){{0,4}}?(?:{_JOB}|(?-i:{_NAME}))|\s+(?-i:{_NAME}))?)"
 )
 _PRONOUN_SAYS = re.compile(
     rf"^[\W_]*(?:(?:and|but|yet|so|indeed|still),?\s+)?{_THEY}\s+{_ADVERB}{_MODAL}{_ADVERB}{_REPORT}\b|"
+    rf"^[\W_]*s?he\s+{_ADVERB}(?:calls|called|keeps|kept|rates|rated|cites|cited|has|puts?|reiterate[sd])\b|"
+    rf"(?:^[\W_]*|[,”\"’'?!]\s*)it\s+{_ADVERB}{_SAYING}\b|"
     rf"[,”\"’'?!]\s*{_THEY}\s+{_INVERTED}\b|\b{_INVERTED}\s+{_THEY}(?=[,.:\s]|$)",
     re.IGNORECASE,
 )
 _THEIR_OWN = re.compile(
-    rf"\b[Tt]he\s+(?:\w+\s+)?(?:bank|broker|brokerage|lender|firm|house)['’]s\s+(?:[a-z-]+\s+){{0,4}}({_NAME})"
+    rf"\b(?:[Tt]he\s+(?:\w+\s+)?(?:bank|broker|brokerage|lender|firm|house)['’]s\s+(?:[a-z-]+\s+){{0,4}}"
+    rf"|[Ii]ts\s+(?:[a-z-]+\s+){{0,3}}{_JOB}\s+)({_NAME})"
 )
 # Somebody whom no gazetteer knows takes the word: it is nobody's turn that we could name.
 _STRANGER = re.compile(
@@ -242,6 +249,11 @@ def speaks_on(sentence: str, speaker: Speaker) -> Speaker | None:
     return Speaker(speaker.house, named[1]) if named else speaker
 
 
+def names_its_own(sentence: str) -> bool:
+    """Tell whether a sentence names a person by the house he works for: "its strategist Jane Doe"."""
+    return _THEIR_OWN.search(sentence) is not None
+
+
 def stranger_speaks(sentence: str) -> bool:
     """Tell whether a sentence that names no known speaker gives the word to somebody else all the same."""
     return _STRANGER.search(sentence[:_STRANGER_WITHIN]) is not None
@@ -252,7 +264,8 @@ def introduces(sentence: str, quoted: list[tuple[int, int]]) -> int | None:
     for colon in _COLON.finditer(sentence):
         if not any(a <= colon.start() < b for a, b in quoted):
             before = sentence[: colon.start()]
-            return colon.end() if _PRONOUN.search(before) or _PRONOUN_SAYS.search(before) else None
+            hands = _PRONOUN.search(before) or _PRONOUN_SAYS.search(before) or _TEAM.search(before)
+            return colon.end() if hands else None
     return len(sentence) if _TITLED.search(sentence) and _PRONOUN.search(sentence) else None
 
 
@@ -362,7 +375,9 @@ def _verbless(masked: str, before: str, name_end: int, tail_end: int, colon: int
         return False
     words = len(masked[colon + 1 :].split())
     bare = any(_BARE.match(masked[start:colon]) for start in (name_end, min(tail_end, colon)))
-    return bare and not 0 < words < 5
+    # Running prose goes on in lower case behind a colon; a capital shows where a paragraph break was lost.
+    broken = _CAPITAL_BEHIND.match(masked, colon) and not re.search(r"[\d,]", masked[name_end:colon])
+    return (bare or bool(broken and _LEAD.match(before) and colon - name_end < 60 and words > 6)) and not 0 < words < 5
 
 
 def _again(masked: str, before: str, name_end: int) -> bool:

@@ -22,7 +22,8 @@ from rag.errors import CorpusMissing
 from rag.reading import Cut, Item, Task, readings
 from rag.records import Arrival, Document, Failure, Progress, SourceFile, SyncReport
 from rag.scanning import Sighting, identified, require_corpus, sightings
-from rag.store import Batch, Catalogue, Census, Entry, KnownFile
+from rag.schema import Batch, Entry, KnownFile
+from rag.store import Catalogue, Census
 from rag.terms import figures
 
 VERSION = "2"

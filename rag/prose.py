@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from rag.cues import Cue, Speaker, names_only, read_cue, speaks_on
+from rag.houses import houses_named
 from rag.quotations import quotations
 from rag.sentences import split_sentences
 
@@ -26,6 +27,7 @@ _SPACE = re.compile(r"\s*")
 _PREFIX = re.compile(r"[ \t]*(?:>[ \t]?)*")
 _HEADING = re.compile(r"[\s>]*(?:#{1,6}\s|\*\*)")
 _UNTAGGED = re.compile(r"[^,]\S\s*(?:$|\n|[^\sa-z])")
+_SUBJECT = re.compile(r"\b(?:on|about|against|for|at|of|in)\s+(?:the\s+)?$", re.IGNORECASE)
 _MARKS = " \t\n*_>#"
 
 
@@ -114,12 +116,22 @@ class Prose:
             self._know(cue.speaker)
         if cue.kind == "topic" and (speaker := self._title(sentence, start, end)):
             return Cue("hand", speaker, len(sentence), firm=True)
+        if cue.kind != "credit" and self._leads_in(sentence, end):
+            cue = Cue("hand", cue.speaker, len(sentence), firm=True, spoken=cue.spoken)
         return self._counted(cue, start, quoted)
 
     def _know(self, speaker: Speaker) -> None:
         if speaker.person:
             names = speaker.person.split()
             self.known |= {name.rstrip(".-"): speaker for name in (speaker.person, names[-1])}
+
+    def _leads_in(self, sentence: str, end: int) -> bool:
+        """Tell whether a paragraph ends with a colon behind the name of one house: what stands below is that house's."""
+        below = self.text[end : end + 40].lstrip()
+        if not sentence.endswith(":") or not _LINE_END.match(self.text, end) or BULLET.match(below):
+            return False
+        named = houses_named(sentence)
+        return len({house for _, _, house in named}) == 1 and not _SUBJECT.search(sentence[: named[0][0]])
 
     def _title(self, sentence: str, start: int, end: int) -> Speaker | None:
         """The speaker under whose name, set as a heading of its own, the following text stands."""
@@ -130,6 +142,8 @@ class Prose:
         """Tell whether a line stands for itself, or is marked as a heading."""
         if self.text[end : end + 1] != "\n":
             return False
+        if BULLET.match(self.text, end + 1) and not BULLET.match(self.text, start):
+            return True
         below = _BLANK.match(self.text, end, end + 8)
         above = start <= self.top or _BLANK.search(self.text, max(0, start - 8), start)
         return bool((above and below) or _HEADING.match(self.text, start, end))

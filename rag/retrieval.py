@@ -13,11 +13,13 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from rag.copies import says_the_same, wording
 from rag.embedding import Embedder, Vectors
 from rag.houses import houses_named
 from rag.records import Chunk, Document, Hit, Quote
+from rag.schema import Filters
 from rag.sentences import one_line, split_sentences
-from rag.store import Catalogue, Filters
+from rag.store import Catalogue
 from rag.terms import figures
 from rag.vectors import NearestVectors
 
@@ -28,17 +30,13 @@ RRF_K = 60
 # ranking is worth as much as being first in both others together.
 _WEIGHTS: Mapping[str, float] = {"words": 1.0, "vectors": 1.0, "amounts": 1.0, "house": 2.0}
 
-# The share of all content words of two passages that both have. Windows that overlap by a sentence have about
-# a fifth, a copy with small edits 0.9, a copy that was cut elsewhere 0.6.
+# The share of all content words of two passages that both have; only then is it worth reading them word by word.
+# Windows that overlap by a sentence have about a fifth, a copy with small edits 0.9.
 _SAME = 0.55
 
 # The share of the stems of the shorter of two passages that a hit and a copy of it both have; windows that the copy
 # cut elsewhere lie half over the hit.
 _COPIED = 0.5
-_NEGATIONS = frozenset(
-    "not no never nor none cannot without unlikely doubt doubts isn't aren't don't doesn't won't".split()
-)
-
 _QUOTE_WORDS = 60
 
 # The figure that was asked about is worth about two rare words.
@@ -257,18 +255,13 @@ def _shared(words: frozenset[str], other: frozenset[str]) -> float:
 
 
 def _alike(hit: Hit, text: str, other: Hit, other_text: str) -> bool:
-    """Whether one house says nearly the same words twice; what negates, or states another figure, is not the same."""
+    """Whether one house says the same twice: one text wholly in the other, but for a plain word here or there."""
     if hit.chunk.voice.house != other.chunk.voice.house:
         return False
     words, other_words = _stems(text), _stems(other_text)
     if len(words & other_words) < _SAME * len(words | other_words):
         return False
-    stated, other_stated = ({figure.canonical for figure in figures(one)} for one in (text, other_text))
-    return _negates(text) == _negates(other_text) and (stated <= other_stated or other_stated <= stated)
-
-
-def _negates(text: str) -> bool:
-    return any(token.replace("’", "'").lower() in _NEGATIONS for token in _TOKEN.findall(text))
+    return says_the_same(text, wording(other_text)) or says_the_same(other_text, wording(text))
 
 
 def _rarity(texts: Sequence[str]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The tables of the catalogue, and the connection to the file that holds them.
+"""The tables of the catalogue, what is put into them, and the connection to the file that holds them.
 
 In: the folder of an index. Out: a connection whose errors are told in words. It does not know what is asked of
 the tables.
@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
+from rag.embedding import Vectors
 from rag.errors import IndexDamaged
+from rag.records import Chunk, Document, Failure, SourceFile
 
 FILE = "catalogue.sqlite"
 
@@ -71,6 +75,61 @@ CREATE VIRTUAL TABLE words USING fts5 (
 );
 CREATE TRIGGER chunk_gone AFTER DELETE ON chunks BEGIN DELETE FROM words WHERE rowid = old.number; END;
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A chunk with all that is searched for it; ``digest`` names the vector of the embedded text."""
+
+    chunk: Chunk
+    header: str
+    terms: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file as it was when it was indexed, with the parts of it that could not be read."""
+
+    source: SourceFile
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction adds: whole documents with their chunks, and the files that are now complete.
+
+    ``files`` pairs a file with the ids of its messages and notes (not of what is attached to them), each of them in
+    this batch or in the catalogue; so does ``begun`` for a mailbox of which only the first part is here.
+    ``attachments`` pairs the id of a mail with that of a document which came with it. ``copies`` names for the ids of
+    chunks, here or in the catalogue, the document to quote in their place, and ``bands`` are the documents' own, by
+    id. ``failures`` are what could not be read of a document that is here, by its id.
+    """
+
+    documents: Sequence[tuple[Document, Sequence[Entry]]]
+    vectors: Mapping[str, Vectors]
+    files: Sequence[tuple[KnownFile, Sequence[str]]]
+    begun: tuple[str, Sequence[str]] | None = None
+    attachments: Sequence[tuple[str, str]] = ()
+    copies: Mapping[str, str] = field(default_factory=dict)
+    bands: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    failures: Mapping[str, Sequence[Failure]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Conditions on a chunk: spoken by one of ``houses``, in a document dated from ``since`` up to ``until``.
+
+    ``until`` is exclusive. Empty and None mean no condition.
+    """
+
+    houses: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is any condition."""
+        return bool(self.houses or self.since or self.until)
 
 
 def connect(path: Path) -> sqlite3.Connection:

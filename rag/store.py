@@ -14,9 +14,8 @@ import os
 import sqlite3
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,67 +27,12 @@ from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
 from rag.ownership import make_folder
 from rag.reading import voice_facts, voice_from
 from rag.records import Chunk, Document, Failure, SourceFile
-from rag.schema import FILE, SCHEMA, connect, translated
+from rag.schema import FILE, SCHEMA, Batch, Entry, Filters, connect, translated
 
 # All chunks of a mail share its subject: a word there must not lift its signature to the top.
 _BM25 = "bm25(words, 0.3, 1.0, 1.0)"
 
 _NO_COPY = "{} NOT IN (SELECT number FROM chunks WHERE copy_of IS NOT NULL)"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A chunk with all that is searched for it; ``digest`` names the vector of the embedded text."""
-
-    chunk: Chunk
-    header: str
-    terms: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class KnownFile:
-    """A file as it was when it was indexed, with the parts of it that could not be read."""
-
-    source: SourceFile
-    failures: tuple[Failure, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one transaction adds: whole documents with their chunks, and the files that are now complete.
-
-    ``files`` pairs a file with the ids of its messages and notes (not of what is attached to them), each of them in
-    this batch or in the catalogue; so does ``begun`` for a mailbox of which only the first part is here.
-    ``attachments`` pairs the id of a mail with that of a document which came with it. ``copies`` names for the ids of
-    chunks, here or in the catalogue, the document to quote in their place, and ``bands`` are the documents' own, by
-    id. ``failures`` are what could not be read of a document that is here, by its id.
-    """
-
-    documents: Sequence[tuple[Document, Sequence[Entry]]]
-    vectors: Mapping[str, Vectors]
-    files: Sequence[tuple[KnownFile, Sequence[str]]]
-    begun: tuple[str, Sequence[str]] | None = None
-    attachments: Sequence[tuple[str, str]] = ()
-    copies: Mapping[str, str] = field(default_factory=dict)
-    bands: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    failures: Mapping[str, Sequence[Failure]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Conditions on a chunk: spoken by one of ``houses``, in a document dated from ``since`` up to ``until``.
-
-    ``until`` is exclusive. Empty and None mean no condition.
-    """
-
-    houses: tuple[str, ...] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def __bool__(self) -> bool:
-        """Whether there is any condition."""
-        return bool(self.houses or self.since or self.until)
 
 
 class Census:
@@ -137,7 +81,7 @@ class Catalogue:
             found = catalogue.fingerprint
             if fingerprint is not None and found != fingerprint:
                 raise IndexStale(
-                    f"The index in {folder} was built with another embedding model or chunking"
+                    f"The index in {folder} was built with another embedding model, chunking or list of houses"
                     f" ({found}, wanted {fingerprint}).",
                     remedy="Build it anew: rag index --rebuild (or go back to the settings it was built with).",
                 )

@@ -20,10 +20,11 @@ from rag.asides import (
     bracket_about,
     editor_s_brackets,
     is_about_the_article,
+    remarks,
     says_i,
     speaks_for_a_house,
 )
-from rag.cues import Cue, Speaker, introduces, speaks_on, stranger_speaks
+from rag.cues import Cue, Speaker, introduces, names_its_own, speaks_on, stranger_speaks
 from rag.houses import houses
 from rag.prose import BULLET, LONGEST, Prose, Unit
 
@@ -31,6 +32,8 @@ from rag.prose import BULLET, LONGEST, Prose, Unit
 _FAREWELL = 4
 # Research is seldom so brief; whoever connects two quotations often is.
 _SHORT = 5
+# How many sentences back a remark shows that the writer had taken over before he hands on.
+_TRANSITION = 4
 _THIRD_PARTY = re.compile(r"\W*(?:\w+\s+){1,4}(?:says|said|claims)\b")
 # How sure the kinds of cue are, and what is left of it from the third and from the sixth paragraph on.
 _CERTAIN, _FIRM, _REPORTED, _CARRIED = 1.0, 0.95, 0.9, 0.65
@@ -38,7 +41,7 @@ _FADES = ((6, 0.5), (3, 0.75))
 
 _PADDING = re.compile(r"[ \t\n*_]*")
 _STOPPED = re.compile(r"[.!?:,;…]\W*$")
-_GOES_ON = re.compile(r"\W*(?:and|or|that['’]s|so\s+(?:does|do|says?))\b", re.IGNORECASE)
+_GOES_ON = re.compile(r"\W*(?:and|or|also|that['’]s|so\s+(?:does|do|says?))\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +281,7 @@ class _Floor:
             or (heading and scope.since < index)
             or (farewell and index > scope.since)
             or himself
+            or (index > scope.since and self._opens(index) and remarks(sentence))
             or self._leads(index)
         )
 
@@ -291,10 +295,17 @@ class _Floor:
         rival = self._takes(cue) and not speaks_for_a_house(sentence)
         return rival or (cue.kind == "topic" and stranger_speaks(sentence))
 
+    def _asks(self, index: int) -> bool:
+        return self.prose.text[self.prose.units[index].end - 1] == "?"
+
+    def _opens(self, index: int) -> bool:
+        """Tell whether a unit opens a paragraph."""
+        return not index or self.prose.units[index - 1].paragraph != self.prose.units[index].paragraph
+
     def _leads(self, index: int) -> bool:
         """A paragraph that goes on to hand over, or to report what somebody says, is the writer's from its start."""
         unit = self.prose.units[index]
-        if index and self.prose.units[index - 1].paragraph == unit.paragraph:
+        if not self._opens(index):
             return False
         later = (self.prose.units[at] for at in range(index + 1, len(self.prose.units)))
         return any(
@@ -313,26 +324,31 @@ class _Floor:
             if len(three) > 2 or self.prose.units[scope.since].paragraph == paragraph:
                 return
         given = index
-        while given - 1 > scope.since and self._transition(given - 1, nearest and given == index, paragraph):
-            given -= 1
+        for back in range(index - 1, max(scope.since, index - _TRANSITION - 1), -1):
+            if not self._may_be_the_writer_s(back, paragraph):
+                break
+            if (nearest and given == index) or self._remarks(back):
+                given = back
         for place in range(len(self.said) - 1, -1, -1):
             at, turn = self.said[place]
             if at < given:
                 break
             self.said[place] = (at, Turn(turn.start))
 
-    def _transition(self, index: int, nearest: bool, paragraph: int) -> bool:
+    def _may_be_the_writer_s(self, index: int, paragraph: int) -> bool:
         unit = self.prose.units[index]
         sentence = self.prose.text[unit.start : unit.end]
-        if (
-            unit.paragraph != paragraph
-            or self.prose.around(unit.start)
-            or speaks_for_a_house(sentence)
-            or BULLET.match(sentence)
-        ):
-            return False
+        return unit.paragraph == paragraph and not (
+            self.prose.around(unit.start) or speaks_for_a_house(sentence) or BULLET.match(sentence)
+        )
+
+    def _remarks(self, index: int) -> bool:
+        unit = self.prose.units[index]
+        sentence = self.prose.text[unit.start : unit.end]
         return (
-            nearest or len(sentence.split()) <= _SHORT or bool(_THIRD_PARTY.match(sentence)) or sentence.endswith("?")
+            len(sentence.split()) <= _SHORT
+            or _THIRD_PARTY.match(sentence) is not None
+            or remarks(sentence)
         )
 
     def _write(self, index: int) -> None:
@@ -340,13 +356,15 @@ class _Floor:
         unit = self.prose.units[index]
         sentence = self.prose.text[unit.start : min(unit.end, unit.start + LONGEST)]
         quoted = self.prose.quoted(unit.start, unit.end)
-        near = self._near(index)
+        # Neither a question of the writer's nor a sentence of his hides whom "its analyst" works for.
+        skips = index > 0 and (self._asks(index - 1) or names_its_own(sentence))
+        near = self._near(index) or (self._near(index - 1) if skips else None)
         if near and self.prose.home is None and (at := introduces(sentence, quoted)) is not None:
             self._hand_over(index, Cue("hand", near, at, firm=True), carried=True)
             return
         goes_on = self.prose.quotes_on(unit) and self.said and self.said[-1][1].speaker == near
         heard = self.named is not None and self.named[2]
-        again = speaks_on(sentence, near) if near and (heard or quoted) else None
+        again = speaks_on(sentence, near) if near and (heard or quoted or names_its_own(sentence)) else None
         if near and (again or goes_on) and (self.prose.home is None or quoted):
             self._once(index, again or near, _CARRIED)
             return

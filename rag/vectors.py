@@ -16,6 +16,7 @@ import logging
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -91,14 +92,16 @@ class ChromaVectors:
         self._collection = self._client.get_or_create_collection(
             self._name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
         )
+        self._filling = threading.Lock()
         self._fill()
 
     def nearest(self, vector: Vectors, k: int, allowed: Collection[int] | None = None) -> list[tuple[int, float]]:
         """See `NearestVectors`; a filtered search scans the few vectors that are left, exactly."""
         if allowed is not None:
             return _scan(*self._catalogue.vectors(allowed), vector, k)
-        if self._catalogue.generation != self._generation:
-            self._fill()
+        with self._filling:
+            if self._catalogue.generation != self._generation:
+                self._fill()
         # More than there is to find makes HNSW complain.
         k = min(k, self._collection.count())
         if k == 0:

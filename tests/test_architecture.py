@@ -23,7 +23,7 @@ LAYERS = (
     ("embedding", "llm", "llama", "downloads", "models", "ownership", "schema", "store", "vectors", "imap", "mirror"),
     ("duplicates", "indexing", "watching", "retrieval"),
     ("answering", "assistant"),
-    ("__init__", "present", "cards", "guard", "arguments", "cli", "__main__"),
+    ("__init__", "present", "cards", "guard", "arguments", "console", "inbox", "cli", "__main__"),
 )
 ORDER = [name for row in LAYERS for name in row]
 

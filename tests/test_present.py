@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from rag.models import CATALOGUE
 from rag.present import (
     answer_json,
     changes_text,
+    digest_text,
     footnotes,
     models_text,
     printable,
@@ -21,7 +24,11 @@ from rag.present import (
     wrapped,
     write_json,
 )
-from rag.records import Answer, Failure, Sentence, SyncReport, Usage
+from rag.records import Answer, Arrival, Failure, Sentence, SyncReport, Usage
+
+PASSAGE = """
+text document path title house person role date start end score confidence cue attachment parent copies
+""".split()
 
 
 @given(st.text())
@@ -47,9 +54,7 @@ def test_the_answer_object_has_the_promised_shape(desk: Assistant) -> None:
         "question", "answer", "refused", "sentences", "quotes", "model", "thinking", "note", "usage",
     ]  # fmt: skip
     quote = found["quotes"][0]
-    assert list(quote) == [
-        "n", "text", "document", "path", "title", "house", "person", "role", "date", "start", "end", "score",
-    ]  # fmt: skip
+    assert list(quote) == ["n", *PASSAGE]
     assert (quote["n"], quote["house"], quote["path"]) == (1, "Bernstein", "bernstein.eml")
     document = answer.quotes[0].hit.document
     assert document.text[quote["start"] : quote["end"]] == quote["text"]
@@ -58,9 +63,7 @@ def test_the_answer_object_has_the_promised_shape(desk: Assistant) -> None:
 def test_the_search_object_has_the_promised_shape(desk: Assistant) -> None:
     found = search_json("chips", desk.search("chips", k=2))
     assert found["query"] == "chips"
-    assert list(found["hits"][0]) == [
-        "rank", "text", "document", "path", "title", "house", "person", "role", "date", "start", "end", "score",
-    ]  # fmt: skip
+    assert list(found["hits"][0]) == ["rank", *PASSAGE]
     assert [hit["rank"] for hit in found["hits"]] == [1, 2]
 
 
@@ -111,16 +114,59 @@ def test_footnotes_say_when_nothing_survived() -> None:
 
 def test_the_report_counts_and_names_what_was_left_out(desk: Assistant) -> None:
     report = SyncReport(
-        added=("a", "b"), duplicates=("b",), skipped=("c.pptx",), failed=(Failure("d.eml", "no text"),), embedded=7
+        added=("a", "b"),
+        duplicates=("b",),
+        skipped=("c.pptx",),
+        failed=(Failure("d.eml", "no text"),),
+        left_out={"png": 3, "zip": 1},
+        copies=2,
+        embedded=7,
     )
     text = report_text(report, desk.status())
-    assert text.startswith("Files: 2 added, 1 of them copies, 1 of other formats, 1 not readable; 7 chunks embedded")
-    for line in ("not readable: d.eml: no text", "copy: b", "other format: c.pptx", "3 documents from 3 files"):
+    assert text.startswith(
+        "Files: 2 added, 1 of them duplicates, 1 of other formats, 1 not readable; chunks: 7 embedded, 2 said elsewhere"
+    )
+    for line in (
+        "not readable: d.eml: no text", "duplicate: b", "other format: c.pptx",
+        "attachments of other formats: 3 png, 1 zip", "3 documents from 3 files",
+    ):  # fmt: skip
         assert line in text
 
 
+def arrival(number: int, **facts: str | None) -> Arrival:
+    values: dict[str, str | None] = {"author": "Ana Ruiz", "house": "Citi", "parent": None, **facts}
+    return Arrival("a.eml", f"Note {number}", date=datetime(2025, 1, 27, tzinfo=UTC), **values)
+
+
+NOON = datetime(2025, 1, 28, 12, 0, 0)
+
+
+def test_a_digest_says_who_wrote_about_what(desk: Assistant) -> None:
+    arrived = (arrival(1), arrival(2, author=None, house=None, parent="Capex"))
+    report = SyncReport(documents=2, arrived=arrived, removed=("x.eml",), failed=(Failure("d.eml", "no text"),))
+    assert digest_text(report, NOON).splitlines() == [
+        "12:00:00  2 new, 1 gone, 1 not readable",
+        "  27 Jan 2025  Citi (Ana Ruiz): Note 1",
+        "  27 Jan 2025  unknown: Note 2, attached to “Capex”",
+        "  not readable: d.eml: no text",
+    ]
+
+
+def test_a_digest_of_a_thousand_mails_fits_on_a_screen() -> None:
+    report = SyncReport(documents=1000, arrived=tuple(arrival(number) for number in range(50)))
+    lines = digest_text(report, NOON).splitlines()
+    assert (len(lines), lines[-1]) == (22, "  and 980 more")
+
+
+def test_what_another_document_repeats_is_named_beside_the_quote(desk: Assistant) -> None:
+    (quote, *_) = desk.ask("what does Citi doubt?", quotes_only=True).quotes
+    twin = replace(quote.hit.document, id="twin", path="fwd.eml")
+    shown = quote_text(replace(quote, hit=replace(quote.hit, copies=(twin,))), io.StringIO())
+    assert shown.splitlines()[-1] == "    citi.eml (also in fwd.eml)"
+
+
 def test_a_sync_that_did_nothing_says_so() -> None:
-    assert changes_text(SyncReport(unchanged=3)) == "Files: nothing new; 0 chunks embedded, 0 known."
+    assert changes_text(SyncReport(unchanged=3)) == "Files: nothing new; chunks: none new."
 
 
 def test_the_list_of_models_marks_what_is_here(tmp_path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rag.indexing import sync
 from rag.records import Hit
 from rag.retrieval import RRF_K, Retriever, choose_quotes, fuse, parse
-from rag.store import Catalogue, Filters
+from rag.schema import Filters
+from rag.store import Catalogue
 from rag.vectors import ExactVectors
 from tests.fakes import WordEmbedder
 

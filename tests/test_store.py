@@ -12,8 +12,8 @@ import pytest
 
 from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
 from rag.records import Chunk, Document, Failure, SourceFile, Voice
-from rag.schema import FILE
-from rag.store import Batch, Catalogue, Entry, Filters, KnownFile
+from rag.schema import FILE, Batch, Entry, Filters, KnownFile
+from rag.store import Catalogue
 
 OWNER_ONLY = 0o600
 
