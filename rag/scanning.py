@@ -98,8 +98,9 @@ def _compared(sighting: Sighting, before: SourceFile | None) -> Sighting:
     if sighting.state != "added" or before is None:
         return sighting
     source = sighting.source
-    same = (before.size, before.mtime_ns) == (source.size, source.mtime_ns)
-    return replace(sighting, source=before, state="unchanged") if same else replace(sighting, state="changed")
+    if (before.size, before.mtime_ns) == (source.size, source.mtime_ns):
+        return Sighting(before, "unchanged")
+    return Sighting(source, "changed")
 
 
 def _listed(root: Path) -> Iterator[Sighting]:
@@ -108,7 +109,8 @@ def _listed(root: Path) -> Iterator[Sighting]:
     while waiting:
         folder = waiting.pop()
         try:
-            names = sorted(os.listdir(root / folder))
+            place = os.path.join(root, folder)  # pathlib takes a third of the time of a scan
+            names = sorted(os.listdir(place))
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -119,7 +121,7 @@ def _listed(root: Path) -> Iterator[Sighting]:
         for name in names:
             path = f"{folder}/{name}" if folder else name
             try:
-                status = (root / path).lstat()
+                status = os.lstat(os.path.join(place, name))
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -139,9 +141,9 @@ def _is_open(folder: Path) -> bool:
 
 
 def _file(path: str, status: os.stat_result) -> Sighting:
+    if (shown := _text(path)) != path:
+        return Sighting(_stub(shown), "failed", "its name is not UTF-8")
     source = SourceFile(path, "", status.st_size, status.st_mtime_ns)
-    if _text(path) != path:
-        return Sighting(_stub(_text(path)), "failed", "its name is not UTF-8")
     if not is_readable(path):
         return Sighting(source, "skipped")
     if stat.S_ISLNK(status.st_mode):
