@@ -26,8 +26,9 @@ from rag.copies import (
 from rag.records import Chunk, Document
 from rag.store import Catalogue
 
-# A series of like mails (closing prices, every day) has hundreds of near relatives; the nearest show what is a copy.
-_CANDIDATES = 8
+# A series of like mails (closing prices, every day) has thousands of near relatives. Of each band the oldest are
+# looked at, for the original is among them, and of those the nearest are read.
+_OLDEST, _NEAREST = 20, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,10 @@ class _Search:
             self._mark(worse, best)
 
     def _candidates(self, document_id: str, signed: Sequence[int]) -> list[str]:
-        shared = Counter(self._catalogue.sharing(signed))
-        shared.update(other for band in signed for other in self._sharing.get(band, ()))
+        shared = Counter(self._catalogue.sharing(signed, _OLDEST))
+        shared.update(other for band in signed for other in self._sharing.get(band, ())[:_OLDEST])
         del shared[document_id]
-        return [other for other, _ in shared.most_common(_CANDIDATES)]
+        return [other for other, _ in shared.most_common(_NEAREST)]
 
     def _told(self, document_id: str) -> list[_Telling]:
         if document_id not in self._tellings:

@@ -31,6 +31,7 @@ from rag.readers import Reading, read
 from rag.records import Chunk, Document, Failure, SourceFile, Voice
 
 _DEATHS = 5
+_LONGEST_LINE = 500_000_000
 _AHEAD = 64
 _TURNOVER = 2000
 
@@ -215,7 +216,7 @@ class _Child:
 
     def _listen(self) -> None:
         assert self._process.stdout
-        for line in self._process.stdout:
+        while line := self._process.stdout.readline(_LONGEST_LINE):
             self._lines.put(line)
         self._lines.put(b"")
 

@@ -37,6 +37,7 @@ _SAME = 0.55
 # The share of the stems of the shorter of two passages that a hit and a copy of it both have; windows that the copy
 # cut elsewhere lie half over the hit.
 _COPIED = 0.5
+_COPIES = 50
 _QUOTE_WORDS = 60
 
 # The figure that was asked about is worth about two rare words.
@@ -132,7 +133,7 @@ class Retriever:
         said = _stems(hit.chunk.text)
         copying = (
             document_id
-            for document_id, text in self._catalogue.copies_of(hit.document.id)
+            for document_id, text in self._catalogue.copies_of(hit.document.id, _COPIES)
             if _shared(said, _stems(text)) >= _COPIED
         )
         return _copied_by(hit, [self._catalogue.document(document_id) for document_id in dict.fromkeys(copying)])

@@ -296,19 +296,19 @@ class Catalogue:
             for chunk_id, start, end, voice in rows
         ]
 
-    def copies_of(self, document_id: str) -> list[tuple[str, str]]:
-        """The passages that copy one of a document: the ids of their documents, and their texts."""
+    def copies_of(self, document_id: str, most: int) -> list[tuple[str, str]]:
+        """The first ``most`` passages that copy one of a document: the ids of their documents, and their texts."""
         rows = self._read(
             "SELECT document_id, substr(text, start + 1, end - start) FROM chunks"
-            " JOIN documents ON documents.id = document_id WHERE copy_of = ? ORDER BY chunks.number",
-            (document_id,),
+            " JOIN documents ON documents.id = document_id WHERE copy_of = ? ORDER BY chunks.number LIMIT ?",
+            (document_id, most),
         )
         return list(rows)
 
-    def sharing(self, bands: Collection[int]) -> list[str]:
-        """The ids of the documents that have some of ``bands``, once for each that they have."""
-        query = "SELECT id FROM bands JOIN documents ON number = document WHERE band IN ({})"
-        return [row[0] for row in self._among(query, list(bands))]
+    def sharing(self, bands: Collection[int], most: int) -> list[str]:
+        """The ids of the ``most`` oldest documents that have each of ``bands``, once for each that they have."""
+        query = "SELECT id FROM bands JOIN documents ON number = document WHERE band = ? ORDER BY document LIMIT ?"
+        return [row[0] for band in bands for row in self._read(query, (band, most))]
 
     def houses(self) -> tuple[str, ...]:
         """Every house that speaks in the index, by name."""

@@ -379,3 +379,80 @@ def test_html_in_many_parts_is_refused_like_html_in_one() -> None:
     part = b"Content-Type: text/html\n\n" + b"<p>" + b"x" * 1_200_000
     with pytest.raises(ReadError, match="2 MB"):
         read(multipart("mixed", part, part))
+
+
+def sealed(content: bytes) -> bytes:
+    """Signed data in BER: every length is open but the first ones."""
+    head = bytes.fromhex("308006092a864886f70d010702a08030800201013100308006092a864886f70d010701a0802480")
+    octets = bytes([0x04, 0x82]) + len(content).to_bytes(2) + content
+    return base64.encodebytes(head + octets + b"\0" * 14)
+
+
+def test_a_mail_that_is_sealed_into_its_signature_is_read() -> None:
+    head = b"Content-Type: application/pkcs7-mime; smime-type=signed-data\nContent-Transfer-Encoding: base64\n\n"
+    parsed = parse(SOURCE, head + sealed(b"Content-Type: text/html\r\n\r\n<p>Sealed <b>words</b>."))
+    assert (parsed.document.text, parsed.left_out) == ("Sealed words.", ())
+
+
+ARMOUR = (
+    "-----BEGIN PGP {0}-----\nVersion: 1\n\n" + "iF0EARECAB0WIQTaJtq3VyocXyqx\n" * 3 + "=abcd\n-----END PGP {0}-----\n"
+)
+
+
+def test_the_words_of_a_mail_signed_in_its_text_stay_without_the_signature() -> None:
+    text = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nWe say so.\n" + ARMOUR.format("SIGNATURE")
+    assert read(b"Subject: s\n\n" + text.encode()).text == "We say so."
+
+
+def test_text_that_only_the_recipient_can_read_is_left_out_and_said() -> None:
+    parsed = parse(SOURCE, b"Subject: s\n\nSee below.\n" + ARMOUR.format("MESSAGE").encode())
+    assert (parsed.document.text, parsed.left_out) == ("See below.", ("its text is encrypted",))
+
+
+def test_words_between_the_marks_of_pgp_are_seen_and_stay() -> None:
+    text = "-----BEGIN PGP MESSAGE-----\nBuy these shares, they said.\n-----END PGP MESSAGE-----"
+    assert read(b"Subject: s\n\n" + text.encode()).text == text
+
+
+def test_many_openings_without_an_end_are_read_in_linear_time() -> None:
+    begin = time.process_time()
+    read(b"Subject: s\n\n" + b"-----BEGIN PGP MESSAGE-----\n" * 40_000)
+    assert time.process_time() - begin < 2
+
+
+@pytest.mark.parametrize("separator", [b"From \n", b"From \r\n", b"From - \n"])
+def test_the_bare_separators_of_thunderbird_cut_where_a_header_follows(separator: bytes) -> None:
+    data = separator + b"Subject: 1\n\nx\n\n" + separator + b"Subject: 2\n\ny\n\n" + separator + b"now on, it rose\n"
+    assert is_mbox(data)
+    assert list(split_mbox(io.BytesIO(data))) == [
+        b"Subject: 1\n\nx\n",
+        b"Subject: 2\n\ny\n\n" + separator + b"now on, it rose\n",
+    ]
+
+
+def test_an_mbox_of_an_old_mac_is_cut_too() -> None:
+    data = mbox(b"Subject: 1\n\nx\n" * 9000, b"Subject: 2\n\ny").replace(b"\n", b"\r")
+    first, second = split_mbox(io.BytesIO(data))
+    assert first == b"Subject: 1\n\nx\n" * 9000 + b"\n"
+    assert read(second).text == "y"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Date: 2025-01-27T08:30:00Z",
+        b"Date: soon\nReceived: from a by b; Mon, 27 Jan 2025 08:30:00 +0000\nReceived: from c; 1 Jan 2001 00:00 GMT",
+        b"Received: from a by b; Mon, 27 Jan 2025 08:30:00 +0000 (UTC)",
+    ],
+)
+def test_a_mail_without_a_readable_date_is_dated_by_its_last_server(head: bytes) -> None:
+    assert read(head + b"\n\nx").date == datetime(2025, 1, 27, 8, 30, tzinfo=UTC)
+
+
+def test_invisible_characters_are_counted_in_text_and_html() -> None:
+    parts = [
+        b"Content-Type: %s; charset=utf-8\n\n%s" % (kind, "Se\u200bll \u202enow".encode())
+        for kind in (b"text/plain", b"text/html")
+    ]
+    document = read(multipart("mixed", *parts))
+    assert (document.text, document.meta["invisible"]) == ("Sell now\n\nSell now", "4")

@@ -11,7 +11,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from rag.errors import ReadError
 from rag.readers.html import visible
-from rag.readers.markup import MAX_MARKUP, Budget, plain_markup
+from rag.readers.markup import MAX_MARKUP, MAX_TAGS, Budget, plain_markup
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,8 @@ def test_the_pages_of_one_message_share_a_budget() -> None:
         plain_markup("a" * (MAX_MARKUP // 2), budget)
     with pytest.raises(ReadError, match="2 MB"):
         plain_markup("a", budget)
+
+
+def test_more_tags_than_any_honest_page_has_are_refused() -> None:
+    with pytest.raises(ReadError, match="tags"):
+        plain_markup("<p>" * (MAX_TAGS + 1))

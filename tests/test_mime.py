@@ -125,3 +125,27 @@ def test_parts_are_found_even_in_a_cut_message(body: bytes) -> None:
 def test_any_bytes_are_a_part(raw: bytes) -> None:
     part = parse_part(raw)
     assert isinstance(part.text + part.name, str)
+
+
+@pytest.mark.parametrize("announced", [b"; boundary=other", b"; boundary=b_", b"", b'; boundary=""'])
+def test_the_boundary_that_is_used_counts_where_another_was_announced(announced: bytes) -> None:
+    body = b"--b\nContent-Type: text/plain\n\none\n--b\nContent-Type: text/plain\n\ntwo\n--b--\n"
+    part = parse_part(b"Content-Type: multipart/mixed" + announced + b"\n\n" + body)
+    assert [child.text for child in children(part)] == ["one", "two"]
+
+
+def test_words_that_are_called_base64_are_read_as_they_stand() -> None:
+    words = b"Margins rise again, and so do the costs of all those who sell.\n"
+    assert parse_part(b"Content-Transfer-Encoding: base64\n\n" + words).content == words
+
+
+def test_base64_in_short_lines_or_broken_by_blanks_is_still_decoded() -> None:
+    encoded = b"TWFyZ2lucyByaXNl\nIGFnYWluLCBhbmQg\r\n c28gZG8gdGhlIGNv c3RzIG9mIGFsbA==\n"
+    part = parse_part(b"Content-Transfer-Encoding: base64\n\n" + encoded)
+    assert part.content == b"Margins rise again, and so do the costs of all"
+
+
+@pytest.mark.parametrize("charset", [b"utf-8", b"u\0tf", b"koi8-r"])
+def test_lines_after_broken_headers_keep_their_bytes(charset: bytes) -> None:
+    head = b"Content-Type: text/plain; charset=" + charset + b"\nContent-Transfer-Encoding: base64\n"
+    assert parse_part(head + b"no header \xc3\xa9\n\nrest").body == b"no header \xc3\xa9\n\nrest"

@@ -141,3 +141,9 @@ def test_an_html_note_has_the_author_and_date_that_its_head_states() -> None:
     document = parse_html(SOURCE, f"<head>{head}</head><p>Hold.".encode()).document
     assert (document.author, document.date) == ("Ana Ortega", datetime(2025, 1, 27, 8, tzinfo=UTC))
     assert document.meta["date_source"] == "page"
+
+
+@pytest.mark.parametrize("parse", [parse_text, parse_markdown, parse_html])
+def test_invisible_characters_are_counted(parse: Callable[[SourceFile, bytes], Parsed]) -> None:
+    document = parse(SOURCE, "<p>Se\u200bll".encode()).document
+    assert (document.text.removeprefix("<p>"), document.meta["invisible"]) == ("Sell", "1")

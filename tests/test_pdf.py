@@ -240,3 +240,10 @@ def test_a_mutated_file_is_read_or_refused_in_time(seed: int) -> None:
     with contextlib.suppress(Exception):
         parse(SOURCE, bytes(raw[: chance.choice((len(raw), chance.randrange(len(raw))))]))
     assert time.perf_counter() - start < 5
+
+
+def test_a_damaged_page_is_left_out_and_said() -> None:
+    raw = pdf(lines("Seen"), lines("Lost")).replace(b"[6 0 R 8 0 R]", b"[6 0 R 3 0 R]")
+    parsed = parse(SOURCE, raw)
+    assert parsed.document.text == "Seen"
+    assert parsed.left_out == ("1 of its pages are damaged",)

@@ -18,7 +18,7 @@ from rag.records import Document, Failure, SourceFile
 
 MBOX = b"".join(
     b"From a@b Mon Jan  1 00:00:00 2024\n" + message + b"\n\n"
-    for message in (b"Subject: 1\n\none", b"Subject: 2\n\n", b"Subject: 3\n\nthree")
+    for message in (b"Subject: 1\n\none", b"X-Mailer: 2\n\n", b"Subject: 3\n\nthree")
 )
 
 
@@ -150,7 +150,16 @@ def test_mails_nested_without_end_are_opened_five_deep(tmp_path: Path) -> None:
     for depth in range(8):
         raw = b"Subject: %d\nContent-Type: message/rfc822\n\n" % depth + raw
     (tmp_path / "a.eml").write_bytes(raw)
-    assert "nested too deeply" in reason(tmp_path, "a.eml")
+    *found, last = items(tmp_path, "a.eml")
+    assert isinstance(last, Failure)
+    assert (len(found), "nested too deeply" in last.reason) == (1, True)
+
+
+def test_a_mail_without_a_body_says_what_its_subject_says(tmp_path: Path) -> None:
+    (tmp_path / "a.eml").write_bytes(b"From: ana@gs.com\nSubject: Cut to neutral EOM\n\n")
+    (document,) = items(tmp_path, "a.eml")
+    assert isinstance(document, Document)
+    assert document.text == "Cut to neutral EOM"
 
 
 def test_a_picture_without_words_says_what_it_was(tmp_path: Path) -> None:
@@ -260,3 +269,19 @@ def test_what_a_reader_refuses_is_a_row_that_says_why() -> None:
 def test_only_documents_and_failures_come_out(tmp_path: Path, data: bytes, suffix: str) -> None:
     (tmp_path / f"a{suffix}").write_bytes(data)
     assert all(isinstance(item, Document | Failure) for item in items(tmp_path, f"a{suffix}"))
+
+
+@pytest.mark.parametrize("name", ["17", "saved"])
+def test_a_mail_without_a_suffix_is_known_by_its_start(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"From: a@b\nSubject: Capex\n\nWords.")
+    assert [item.title for item in items(tmp_path, name) if isinstance(item, Document)] == ["Capex"]
+
+
+def test_an_outlook_message_without_a_suffix_is_known_by_its_start(tmp_path: Path) -> None:
+    (tmp_path / "saved").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600)
+    assert reason(tmp_path, "saved") == "the Outlook message is damaged"
+
+
+def test_what_is_left_out_is_called_by_a_suffix_or_its_kind(tmp_path: Path) -> None:
+    reading = opened(tmp_path, attached("image/png", '"No. 1. all of it"', b"x"), attached("image/png", "a.PNG", b"x"))
+    assert reading.left_out == ("image/png", "png")

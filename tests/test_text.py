@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.readers.text import as_of, clean, date_in, decode, document_id, first_line, single_line
+from rag.readers.text import as_of, clean, date_in, decode, document_id, first_line, invisible, single_line
 
 ANYTHING = st.text(alphabet=st.characters(), max_size=200)  # surrogates included
 MARKS = st.text(alphabet="ab \n\t\r\u200b\u200c\u200d\u0627\u0915\ufe0f\u2764\u0301\u202e\U000e0041\xa0", max_size=60)
@@ -155,3 +155,41 @@ def test_a_tower_of_marks_is_cleaned_in_linear_time() -> None:
     begin = time.process_time()
     clean("a" + "\u0315\u0300" * 160_000)
     assert time.process_time() - begin < 1
+
+
+@pytest.mark.parametrize(
+    ("data", "charset", "expected"),
+    [
+        ("Zürich’s".encode(), "iso-8859-1", "Zürich’s"),
+        ("Zürich’s".encode("cp1252"), "utf-8", "Zürich’s"),
+        ("开发镕".encode("gbk"), "gb2312", "开发镕"),
+        ("①高".encode("cp932"), "shift_jis", "①高"),
+        ("日本語のメール".encode("iso-2022-jp"), "", "日本語のメール"),
+        ("日本語のメール".encode()[:-1], "utf-8", "日本語のメー\ufffd"),
+        ("中文中文中文".encode("big5") + b"\xff", "big5", "中文中文中文\ufffd"),
+    ],
+)
+def test_one_wrong_byte_or_name_does_not_cost_the_text(data: bytes, charset: str, expected: str) -> None:
+    assert decode(data, charset) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("Deep\u200bSe\u200d\u2060ek", 3),
+        ("\u202egpj.exe\u202c", 2),
+        ("hi" + "".join(chr(0xE0000 + ord(letter)) for letter in "ignore"), 6),
+        ("\ufeffsoft\xadhyphen\r\n", 0),
+        ("pad\u200c \u200c \u200b\n", 0),
+        ("می‌خواهم 👩‍💻", 0),
+    ],
+)
+def test_invisible_characters_count_where_they_hide_something(text: str, count: int) -> None:
+    assert invisible(text) == count
+
+
+def test_a_million_invisible_characters_are_counted_in_linear_time() -> None:
+    begin = time.process_time()
+    assert invisible("a" + "\u200b" * 1_000_000) == 0
+    assert invisible("a\u200b" * 500_000) == 499_999
+    assert time.process_time() - begin < 2

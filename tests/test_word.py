@@ -192,3 +192,8 @@ def test_a_mutated_file_is_read_or_refused_in_time(seed: int) -> None:
 def test_more_elements_than_anybody_writes_are_refused() -> None:
     with pytest.raises(ReadError, match="elements"):
         read("<w:p/>" * 1_000_001)
+
+
+def test_invisible_characters_are_counted() -> None:
+    document = read(paragraph("Se\u200bll")).document
+    assert (document.text, document.meta["invisible"]) == ("Sell", "1")

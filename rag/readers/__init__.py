@@ -8,6 +8,7 @@ does not know what is indexed, and not who is speaking.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -103,12 +104,13 @@ _KINDS: Mapping[str, str] = {
     "application/x-pdf": ".pdf",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
 }
+_KIND_OF_FILE = re.compile(r"\.([a-z0-9]{1,8})")
 _TNEF = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
 
 
 def is_readable(path: str) -> bool:
     """Whether there may be a reader for a file of this name."""
-    suffix = PurePosixPath(path).suffix.lower()
+    suffix = os.path.splitext(path)[1].lower()
     return suffix in READERS or not suffix or _in_maildir(path)
 
 
@@ -154,7 +156,9 @@ def _reading(reader: Reader, source: SourceFile, raw: bytes, place: str, *, bare
         opened.read_all()
     elif parsed.attachments:
         opened.failures.append(Failure(place, "its attachments ended the reader and are left out"))
+    # "GS cuts to neutral EOM": the subject may be all there is to say.
     document = opened.document
+    document = replace(document, text=document.text or document.meta.get("subject", ""))
     if not document.text and not opened.documents:
         why = [*parsed.left_out, *(failure.reason for failure in opened.failures)]
         if opened.left_out:
@@ -199,7 +203,8 @@ class _Opened:
             return
         suffix = _suffix(attachment)
         if suffix not in READERS or READERS[suffix].split is not _whole:
-            self.left_out.append(PurePosixPath(attachment.name).suffix.lstrip(".").lower() or attachment.kind)
+            named = _KIND_OF_FILE.fullmatch(PurePosixPath(attachment.name).suffix.lower())
+            self.left_out.append(named[1] if named else attachment.kind)
             return
         # Its own date is the mail's, where it states none.
         moment = int(self.document.date.timestamp()) * 1_000_000_000
@@ -295,19 +300,21 @@ def _below(root: Path, path: str) -> Path:
 
 
 def _reader(path: str, file: BufferedReader) -> Reader:
-    """The reader for an open file, by its folder, its suffix, or (a mailbox of Thunderbird has none) its start."""
+    """The reader for an open file, by its folder, its suffix, or its start: mailboxes and mails often have none."""
     suffix = PurePosixPath(path).suffix.lower()
     if _in_maildir(path):
         return READERS[".eml"]
     if not suffix and mail.is_mbox(file.peek(_PEEK)):
         return READERS[".mbox"]
-    if suffix == ".txt" and mail.is_message(file.peek(_PEEK)):
+    if suffix in ("", ".txt") and mail.is_message(file.peek(_PEEK)):
         return READERS[".eml"]
+    if not suffix and outlook.is_message(file.peek(_PEEK)):
+        return READERS[".msg"]
     if suffix not in READERS:
         raise ReadError(f"files of this kind ({suffix or 'no suffix'}) cannot be read")
     return READERS[suffix]
 
 
 def _in_maildir(path: str) -> bool:
-    place = PurePosixPath(path)
-    return place.parent.name in ("cur", "new") and place.suffix.lower() not in READERS
+    folder = f"//{path}".rsplit("/", 2)[1]
+    return folder in ("cur", "new") and os.path.splitext(path)[1].lower() not in READERS

@@ -17,7 +17,7 @@ from rag.errors import ReadError
 from rag.readers.html import visible
 from rag.readers.markup import Budget
 from rag.readers.parsed import Parsed
-from rag.readers.text import as_of, clean, decode, document_id, first_line, single_line
+from rag.readers.text import as_of, clean, decode, document_id, first_line, invisible, single_line, unseen
 from rag.records import Document, SourceFile
 
 MAX_ENTRIES = 1000
@@ -84,10 +84,11 @@ def parse(source: SourceFile, raw: bytes) -> Parsed:
     budget, hidden = Budget(), 0
     blocks: list[str] = []
     for entry in calendar.entries:
-        description, unseen = _description(entry, budget)
-        hidden += unseen
+        description, dropped = _description(entry, budget)
+        hidden += dropped
         blocks.append(_block(entry, calendar.zones, description))
-    text = clean("\n\n".join(blocks)[:MAX_TEXT])
+    written = "\n\n".join(blocks)[:MAX_TEXT]
+    text = clean(written)
     first = calendar.entries[0] if calendar.entries else {}
     named, address = _organizer(first)
     stated = (("event", "DTSTART"), ("event", "DUE"), ("stamp", "DTSTAMP"), ("stamp", "CREATED"))
@@ -98,7 +99,7 @@ def parse(source: SourceFile, raw: bytes) -> Parsed:
         "from": address,
         "domain": address.rpartition("@")[2].lower(),
         "date_source": dated_by,
-        "hidden": str(hidden or ""),
+        **unseen(hidden, invisible(written)),
     }
     document = Document(
         id=document_id(raw),

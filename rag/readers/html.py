@@ -14,7 +14,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from rag.readers.markup import Budget, plain_markup
 from rag.readers.styles import Look, Sheet, parse_sheet
-from rag.readers.text import clean, decode, single_line
+from rag.readers.text import clean, decode, invisible, single_line
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
@@ -43,7 +43,7 @@ _BLANKS = re.compile(r"[ \t\r\n\f]+")
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """The text of a page, its title, and how many hidden stretches of text were left out.
+    """The text of a page, its title, and how many hidden stretches and invisible characters were left out.
 
     ``author`` and ``published`` are as the page states them, in whatever form; empty where it does not.
     """
@@ -51,6 +51,7 @@ class Visible:
     text: str = ""
     title: str = ""
     hidden: int = 0
+    invisible: int = 0
     author: str = ""
     published: str = ""
 
@@ -100,10 +101,12 @@ def visible(data: bytes, charset: str = "", budget: Budget | None = None) -> Vis
     title = page.css_first("head > title")
     named_by = (title.text() if title else "", walk.headings.get("h1", ""), walk.headings.get("h2", ""))
     stated = _stated(page)
+    text = walk.flow.text()
     return Visible(
-        clean(walk.flow.text()),
+        clean(text),
         next((line for line in map(single_line, named_by) if line), ""),
         walk.hidden,
+        invisible(text),
         next((stated[name] for name in _AUTHOR if name in stated), ""),
         next((stated[name] for name in _PUBLISHED if name in stated), walk.time),
     )

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
+from itertools import chain, pairwise
 from typing import BinaryIO
 
 from rag.errors import ReadError
@@ -18,7 +20,8 @@ from rag.readers.html import visible
 from rag.readers.markup import Budget
 from rag.readers.mime import MAX_DEPTH, MAX_PARTS, Part, children, decode_words, parse_part
 from rag.readers.parsed import Attachment, Parsed
-from rag.readers.text import as_of, clean, document_id, first_line, single_line
+from rag.readers.smime import signed_content
+from rag.readers.text import as_of, clean, document_id, first_line, invisible, single_line, unseen
 from rag.records import Document, SourceFile
 
 MAX_MESSAGE = 50_000_000
@@ -34,9 +37,16 @@ _COMMENT = re.compile(r"\(([^()]*)\)")
 # Stricter than RFC 4155's "From ": a body line that begins so must also follow a blank line and carry a time
 # and a year. A separator that was pasted whole into a body, after a blank line, is still taken for one.
 _SEPARATOR = re.compile(rb"From \S+\s.{0,80}\d:\d\d.{0,60}\d{4}")
+# Newer versions of Thunderbird write no more than this; a header must follow.
+_BARE_SEPARATOR = re.compile(rb"From (?:-[ \t]*)?\r?\n")
+_HEADER_LINE = re.compile(rb"[!-9;-~]+:")
 _HEADER_BLOCK = re.compile(rb"(?:[!-9;-~]+:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*(?:\r?\n|$))+")
 _ESCAPED = re.compile(rb">+From ")
-_ENCRYPTED = frozenset(("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"))
+_ARMOUR = re.compile(r"^-----(BEGIN|END) PGP (MESSAGE|SIGNATURE|PUBLIC KEY BLOCK)-----[ \t]*$", re.MULTILINE)
+# A mail program shows what stands in there, so words do not pass for armour.
+_ARMOURED = re.compile(r"\s*+(?:\w+: [^\n]*+\n)*+\s*+(?:[A-Za-z0-9+/]{16,76}\s*+)*+[A-Za-z0-9+/=\s]{0,90}+")
+_SIGNED = re.compile(r"^-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\n(?:Hash: [^\n]*\n)*\n?", re.MULTILINE)
+_SEALED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
 # What a mail program shows no user: the proof of a signature, the machine's half of a report.
 _MACHINERY = frozenset(
     """application/pgp-signature application/pkcs7-signature application/x-pkcs7-signature message/delivery-status
@@ -52,6 +62,7 @@ class _Tally:
 
     parts: int = 0
     hidden: int = 0
+    invisible: int = 0
     left_out: list[str] = field(default_factory=list)
     markup: Budget = field(default_factory=Budget)
     attachments: list[Attachment] = field(default_factory=list)
@@ -75,7 +86,8 @@ def parse(source: SourceFile, raw: bytes) -> Parsed:
     text = clean(_body(message, tally, 0).text)
     subject = single_line(decode_words(message.headers.get("subject", "")))
     person, address = _mailbox(message.headers.get("from", ""))
-    dates = (message.headers.get(name, "") for name in ("date", "sent", "resent-date", "delivery-date"))
+    dates = [message.headers.get(name, "") for name in ("date", "sent", "resent-date", "delivery-date")]
+    dates.append(message.headers.get("received", "").rpartition(";")[2])  # when it reached its last server
     dated_by, date = as_of([("header", _date(value)) for value in dates], text, source.mtime_ns)
     own = _identifier(message.headers.get("message-id", ""))
     answered = _identifier(message.headers.get("in-reply-to", ""))
@@ -88,7 +100,7 @@ def parse(source: SourceFile, raw: bytes) -> Parsed:
         "in_reply_to": answered,
         "date_source": dated_by,
         "attachments": ", ".join(attachment.name or attachment.kind for attachment in tally.attachments),
-        "hidden": str(tally.hidden or ""),
+        **unseen(tally.hidden, tally.invisible),
     }
     document = Document(
         id=document_id(raw),
@@ -113,8 +125,8 @@ def split_mbox(file: BinaryIO) -> Iterator[bytes]:
     lines: list[bytes] = []
     size = 0
     after_blank = at_start = before_all = True
-    while line := file.readline(_BLOCK):
-        if at_start and after_blank and _SEPARATOR.match(line):
+    for line, following in _lines(file):
+        if at_start and after_blank and _separates(line, following):
             if lines:
                 yield _message(lines)
             lines, size, after_blank, before_all = [], 0, False, False
@@ -132,7 +144,8 @@ def split_mbox(file: BinaryIO) -> Iterator[bytes]:
 
 def is_mbox(start: bytes) -> bool:
     """Whether a file that begins like this is an mbox."""
-    return bool(_SEPARATOR.match(start.lstrip(b"\r\n")))
+    line, end, following = start.lstrip(b"\r\n").partition(b"\n")
+    return _separates(line + end, following)
 
 
 def is_message(start: bytes) -> bool:
@@ -144,6 +157,37 @@ def is_message(start: bytes) -> bool:
         return False
     names = {line.partition(b":")[0].lower() for line in block.splitlines() if line[:1] not in b" \t"}
     return b"from" in names and not names.isdisjoint((b"subject", b"date", b"sent", b"to", b"message-id"))
+
+
+def _separates(line: bytes, following: bytes) -> bool:
+    bare = _BARE_SEPARATOR.fullmatch(line) and _HEADER_LINE.match(following)
+    return bool(bare or _SEPARATOR.match(line))
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Each line, a long one in pieces, with the one behind it."""
+    first = file.readline(_BLOCK)
+    if not first:
+        return
+    if b"\r" in first and b"\n" not in first:
+        lines = _lines_of_old_mac(file, first)
+    else:
+        lines = chain((first,), iter(partial(file.readline, _BLOCK), b""))
+    yield from pairwise(chain(lines, (b"",)))
+
+
+def _lines_of_old_mac(file: BinaryIO, block: bytes) -> Iterator[bytes]:
+    """The lines of a file whose lines end in CR, which come to end in LF."""
+    rest = b""
+    while block:
+        *lines, rest = (rest + block).split(b"\r")
+        yield from (line + b"\n" for line in lines)
+        if len(rest) > _BLOCK:
+            yield rest
+            rest = b""
+        block = file.read(_BLOCK)
+    if rest:
+        yield rest
 
 
 def _message(lines: list[bytes]) -> bytes:
@@ -160,7 +204,9 @@ def _body(part: Part, tally: _Tally, depth: int) -> _Body:
         raise ReadError(f"it has more than {MAX_PARTS} parts")
     if depth > MAX_DEPTH:
         raise ReadError(f"its parts are nested more than {MAX_DEPTH} deep")
-    if part.kind in _ENCRYPTED:
+    if part.kind in _SEALED and (content := signed_content(part.content)):
+        return _body(parse_part(content.replace(b"\r\n", b"\n")), tally, depth + 1)
+    if part.kind in _SEALED or part.kind == "multipart/encrypted":
         signed = part.parameters.get("smime-type", "").lower() == "signed-data"
         tally.left_out.append("its text is sealed into a signature" if signed else "its text is encrypted")
         return _Body("")
@@ -170,13 +216,13 @@ def _body(part: Part, tally: _Tally, depth: int) -> _Body:
             return _best(inner)
         if inner:
             return _Body("\n\n".join(body.text for body in inner if body.text), any(body.html for body in inner))
-        return _Body(part.text)  # the boundary is missing, so the body is all there is
+        return _Body(_plain(part, tally))  # no boundary is to be found, so the body is all there is
     if part.kind in _MACHINERY:
         return _Body("")
     if (part.attached and depth) or not part.kind.startswith("text/") or part.kind in _DOCUMENTS:
         tally.attachments.append(Attachment(part.name, part.kind, part.content))
         return _Body("")
-    return _html(part, tally) if part.kind == "text/html" else _Body(_plain(part))
+    return _html(part, tally) if part.kind == "text/html" else _Body(_plain(part, tally))
 
 
 def _best(bodies: list[_Body]) -> _Body:
@@ -191,14 +237,32 @@ def _best(bodies: list[_Body]) -> _Body:
 def _html(part: Part, tally: _Tally) -> _Body:
     page = visible(part.content, part.parameters.get("charset", ""), tally.markup)
     tally.hidden += page.hidden
+    tally.invisible += page.invisible
     return _Body(page.text, html=True)
 
 
-def _plain(part: Part) -> str:
-    text = part.text.replace("\r\n", "\n")
+def _plain(part: Part, tally: _Tally) -> str:
+    text = _without_armour(part.text.replace("\r\n", "\n"), tally)
+    tally.invisible += invisible(text)
     if part.parameters.get("format", "").lower() != "flowed":
         return text
     return _unwrapped(text, joint="" if part.parameters.get("delsp", "").lower() == "yes" else " ")
+
+
+def _without_armour(text: str, tally: _Tally) -> str:
+    """Cut out what PGP wrote for machines: signatures, keys, and text that only the recipient can read."""
+    kept: list[str] = []
+    opened: re.Match[str] | None = None
+    position = 0
+    for rule in _ARMOUR.finditer(text):
+        if rule[1] == "BEGIN":
+            opened = rule
+        elif opened and opened[2] == rule[2] and _ARMOURED.fullmatch(text, opened.end(), rule.start()):
+            kept.append(text[position : opened.start()])
+            position = rule.end()
+            if rule[2] == "MESSAGE":
+                tally.left_out.append("its text is encrypted")
+    return _SIGNED.sub("", "".join(kept) + text[position:])
 
 
 def _unwrapped(text: str, joint: str) -> str:
@@ -240,9 +304,11 @@ def _identifier(value: str) -> str:
 def _date(value: str) -> datetime | None:
     if _YEAR_ZERO.search(value):
         return None
-    try:
-        return parsedate_to_datetime(value[:100])
-    except Exception:
-        # ValueError, TypeError, IndexError and OverflowError are known for year 99999, a zone of
-        # +99999999999 and "Tomorrow maybe"; a date that cannot be read is no date.
-        return None
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            return read(value[:100].strip())
+        except Exception:
+            # ValueError, TypeError, IndexError and OverflowError are known for year 99999, a zone of
+            # +99999999999 and "Tomorrow maybe"; a date that cannot be read is no date.
+            continue
+    return None

@@ -17,6 +17,8 @@ MAX_WORK = 5_000_000
 """Open elements summed over all tags; lexbor walks them at each tag.
 
 100,000 nested ``<div>`` take it 22 s and 20,000 take 0.9 s; this allows about 3,000."""
+MAX_TAGS = 150_000
+"""300,000 ``<p>`` take 4 s; 2 MB of an honest page have about 90,000 tags."""
 
 _MAX_ATTRIBUTES = 200
 _ATTRIBUTE = r"""[^\s/>=][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?)?"""
@@ -52,10 +54,11 @@ _UNNESTED = frozenset(
 
 @dataclass(slots=True)
 class Budget:
-    """What may still be spent on one message, whose HTML may come in many parts: characters and work."""
+    """What may still be spent on one message, whose HTML may come in many parts: characters, work, tags."""
 
     size: int = MAX_MARKUP
     work: int = MAX_WORK
+    tags: int = MAX_TAGS
 
 
 def plain_markup(markup: str, budget: Budget | None = None) -> str:
@@ -77,6 +80,11 @@ def plain_markup(markup: str, budget: Budget | None = None) -> str:
         original, name = name, RENAMED.get(name, name)
         depth += _nesting(opened, name, bool(token["slash"]))
         budget.work -= depth
+        budget.tags -= 1
+        if budget.tags < 0:
+            raise ReadError(
+                f"its HTML has more than {MAX_TAGS:,} tags", remedy="Save the article as text and put that in."
+            )
         if budget.work < 0:
             raise ReadError("its HTML is nested too deeply", remedy="Save the article as text and put that in.")
         was = f" {ORIGINAL}={original}" if name in STAND_INS and not token["slash"] else ""

@@ -31,7 +31,9 @@ _FOLD = re.compile(r"\r?\n[ \t]*")
 _WORD = re.compile(r"=\?([^?\s]{1,75})\?([bq])\?([^?]*)\?=", re.IGNORECASE)
 _BETWEEN_WORDS = re.compile(r"(?<=\?=)\s+(?==\?[^?\s]{1,75}\?[bq]\?)", re.IGNORECASE)
 _KIND = re.compile(r"[\w.+-]+/[\w.+-]+")
+_DELIMITER = re.compile(rb"^--(\S[^\n]{0,199}?)[ \t]*\nContent-[\w-]+:", re.MULTILINE | re.IGNORECASE)
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_WORDS, _LETTERS = 8, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Part:
         """The body with its transfer encoding undone, as far as it goes."""
         encoding = self.headers.get("content-transfer-encoding", "").strip().lower()
         if encoding == "base64":
-            return _base64(self.body)
+            return self.body if _is_prose(self.body) else _base64(self.body)
         return quopri.decodestring(self.body) if encoding == "quoted-printable" else self.body
 
     @property
@@ -81,19 +83,24 @@ def parse_part(raw: bytes, default: str = "text/plain") -> Part:
     for name, value in message.raw_items():
         text = decode(str(value).encode("utf-8", "surrogateescape"))
         headers.setdefault(name.lower(), _FOLD.sub(" ", text).strip())
-    rest = message.get_payload()  # the lines from the first on that is no header
-    if isinstance(rest, str) and rest.strip():
-        body = rest.encode("utf-8", "surrogateescape") + body
+    del message["content-transfer-encoding"]  # it says how the body is written, not these lines:
+    rest = message.get_payload(decode=True)  # from the first line on that is no header
+    if isinstance(rest, bytes) and rest.strip():
+        body = rest + body
     kind, parameters = _parameters(headers.get("content-type", ""))
     return Part(headers, kind if _KIND.fullmatch(kind) else default, parameters, body)
 
 
 def children(part: Part) -> Iterator[Part]:
-    """The parts of a multipart; none if its boundary is missing or never used."""
-    boundary = part.parameters.get("boundary", "").rstrip()
+    """The parts of a multipart; none if no boundary is used."""
+    boundary = part.parameters.get("boundary", "").rstrip().encode("utf-8", "replace")
+    if not boundary or b"--" + boundary not in part.body:
+        # Careless senders of bulk mail announce one and use another.
+        used = _DELIMITER.search(part.body)
+        boundary = used[1] if used else boundary
     if not boundary:
         return
-    line = re.compile(rb"^--" + re.escape(boundary.encode("utf-8", "replace")) + rb"(--)?[ \t]*$", re.MULTILINE)
+    line = re.compile(rb"^--" + re.escape(boundary) + rb"(--)?[ \t]*$", re.MULTILINE)
     default = "message/rfc822" if part.kind == "multipart/digest" else "text/plain"
     start: int | None = None
     for delimiter in line.finditer(part.body):
@@ -131,12 +138,18 @@ def _parameters(value: str) -> tuple[str, dict[str, str]]:
     try:
         found = message.get_params(failobj=[]) or []
         pairs = [(name.lower(), collapse_rfc2231_value(text)) for name, text in found[1:]]
-    except ValueError:
-        # `name*=idna''…`, a charset with NUL and `name*` with 5,000 digits raise in there. The type itself
-        # is still to be had; anything else ends in the guard around the message.
+    except (ValueError, TypeError):
+        # `name*=idna''…`, a charset with NUL, `name*` with 5,000 digits and `name*` beside `name*1` raise in there.
+        # The type itself is still to be had; anything else ends in the guard around the message.
         return value.partition(";")[0].strip().lower()[:_NAME], {}
     kind = found[0][0].strip().lower() if found else ""
     return kind[:_NAME], dict(reversed(pairs))
+
+
+def _is_prose(data: bytes) -> bool:
+    """Whether a body that is said to be base64 is a run of words, as some senders have it."""
+    words = data[:_PARAMETERS].split()
+    return len(words) > _WORDS and sum(map(len, words)) < _LETTERS * len(words)
 
 
 def _base64(data: bytes) -> bytes:

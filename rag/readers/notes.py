@@ -17,7 +17,7 @@ from yaml import SafeLoader
 from rag.errors import ReadError
 from rag.readers.html import visible
 from rag.readers.parsed import Parsed
-from rag.readers.text import as_of, clean, date_in, decode, document_id, first_line, single_line
+from rag.readers.text import as_of, clean, date_in, decode, document_id, first_line, invisible, single_line, unseen
 from rag.records import Document, SourceFile
 
 _FRONT_MATTER = 8192
@@ -33,7 +33,9 @@ def parse_text(source: SourceFile, raw: bytes) -> Parsed:
     """Read a plain text file, which may have front matter too. Raises ReadError if it is not text."""
     matter, body = _front_matter(_decoded(raw))
     text = clean(body)
-    return _document(source, raw, text, title=matter.get("title") or first_line(text), matter=matter)
+    left_out = unseen(0, invisible(body))
+    title = matter.get("title") or first_line(text)
+    return _document(source, raw, text, title=title, matter=matter, left_out=left_out)
 
 
 def parse_markdown(source: SourceFile, raw: bytes) -> Parsed:
@@ -45,7 +47,8 @@ def parse_markdown(source: SourceFile, raw: bytes) -> Parsed:
     text = clean(body)
     heading = _HEADING.search(text)
     title = matter.get("title") or (heading[1] if heading else "")
-    return _document(source, raw, text, title=title or first_line(text), matter=matter)
+    left_out = unseen(0, invisible(body))
+    return _document(source, raw, text, title=title or first_line(text), matter=matter, left_out=left_out)
 
 
 def parse_html(source: SourceFile, raw: bytes) -> Parsed:
@@ -59,7 +62,7 @@ def parse_html(source: SourceFile, raw: bytes) -> Parsed:
         title=page.title or first_line(page.text),
         matter={name: fact for name, fact in stated.items() if fact},
         stated_in="page",
-        hidden=page.hidden,
+        left_out=unseen(page.hidden, page.invisible),
     )
 
 
@@ -71,7 +74,7 @@ def _document(
     title: str,
     matter: Mapping[str, str],
     stated_in: str = "front matter",
-    hidden: int = 0,
+    left_out: Mapping[str, str],
 ) -> Parsed:
     stated = next((matter[name] for name in _DATE_NAMES if name in matter), "")
     dated_by, date = as_of([(stated_in, _date(stated))], text, source.mtime_ns)
@@ -84,7 +87,7 @@ def _document(
         date=date,
         author=matter.get("author") or matter.get("authors") or None,
         house=next((matter[name] for name in _HOUSE_NAMES if name in matter), None),
-        meta={**matter, **({"hidden": str(hidden)} if hidden else {}), "date_source": dated_by},
+        meta={**matter, **left_out, "date_source": dated_by},
     )
     return Parsed(document)
 

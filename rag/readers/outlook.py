@@ -67,7 +67,7 @@ def parse(source: SourceFile, raw: bytes) -> Parsed:
     """Read a message saved by Outlook. Raises ReadError if it is none, or damaged."""
     import olefile
 
-    if not raw.startswith(_MAGIC):
+    if not is_message(raw):
         if mail.is_message(raw[:_START]):  # other programs call plain mail so
             return mail.parse(source, raw)
         raise ReadError("it is not an Outlook message")
@@ -75,10 +75,16 @@ def parse(source: SourceFile, raw: bytes) -> Parsed:
         with olefile.OleFileIO(BytesIO(raw)) as ole:
             storage = _storages(ole)
             message = _message(_Tree(ole, storage, len(raw)), "", 0)
-    except OSError as error:  # of which the library's own errors are a kind
+    except (OSError, ValueError) as error:
+        # The library's own errors are OSErrors; a table of odd length and a number of 4,301 digits are ValueErrors.
         raise ReadError("the Outlook message is damaged", remedy="Save it again from Outlook.") from error
     read = mail.parse(source, rfc822(message))
     return replace(read, document=replace(read.document, id=document_id(raw)))
+
+
+def is_message(start: bytes) -> bool:
+    """Whether a file that begins like this may be a message saved by Outlook."""
+    return start.startswith(_MAGIC)
 
 
 def rfc822(message: Message) -> bytes:

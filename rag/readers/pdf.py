@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rag.errors import ReadError
 from rag.readers.parsed import Parsed
-from rag.readers.text import as_of, clean, date_in, document_id, first_line, single_line
+from rag.readers.text import as_of, clean, date_in, document_id, first_line, invisible, single_line, unseen
 from rag.records import Document, SourceFile
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ def parse(source: SourceFile, raw: bytes) -> Parsed:
         facts = file.get_metadata_dict()
     finally:
         file.close()
-    text = clean(_text(sheets))
+    written = _text(sheets)
+    text = clean(written)
     if not text:
         raise ReadError("it holds pictures only (no text layer)", remedy="Run text recognition (OCR) on it first.")
     hidden = sum(sheet.hidden for sheet in sheets)
@@ -140,7 +141,7 @@ def parse(source: SourceFile, raw: bytes) -> Parsed:
         date=date,
         author=stated_person(facts["Author"]),
         house=None,
-        meta={**({"hidden": str(hidden)} if hidden else {}), "date_source": dated_by},
+        meta={**unseen(hidden, invisible(written)), "date_source": dated_by},
     )
     return Parsed(document, left_out=left_out)
 
@@ -177,11 +178,18 @@ def created(value: str) -> datetime | None:
 
 
 def _sheets(file: PdfDocument) -> tuple[list[_Sheet], tuple[str, ...]]:
+    from pypdfium2 import PdfiumError
+
     sheets: list[_Sheet] = []
     room = MAX_TEXT
+    damaged = 0
     for number in range(min(len(file), MAX_PAGES)):
-        page = file[number]
-        text = page.get_textpage()
+        try:
+            page = file[number]
+            text = page.get_textpage()
+        except PdfiumError:
+            damaged += 1
+            continue
         try:
             letters = list(_letters(page, text, min(room, _MAX_PAGE_TEXT)))
             _, bottom, _, top = page.get_bbox()
@@ -193,8 +201,10 @@ def _sheets(file: PdfDocument) -> tuple[list[_Sheet], tuple[str, ...]]:
         sheets.append(_sheet(letters, bottom, top - bottom, is_scan))
         if room <= 0:
             return sheets, (f"only the first {MAX_TEXT:,} characters are read",)
-    cut = len(file) > MAX_PAGES
-    return sheets, (f"of its {len(file):,} pages the first {MAX_PAGES} are read",) * cut
+    cut = (f"of its {len(file):,} pages the first {MAX_PAGES} are read",) * (len(file) > MAX_PAGES)
+    if damaged and not sheets:
+        raise ReadError("it is not a PDF, or a damaged one", remedy="Save it again from a PDF viewer.")
+    return sheets, cut + (f"{damaged} of its pages are damaged",) * bool(damaged)
 
 
 def _letters(page: PdfPage, text: PdfTextPage, room: int) -> Iterator[_Letter]:

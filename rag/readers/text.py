@@ -27,6 +27,20 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
+# Mail programs name the older set and send the newer one: one character beyond it would cost the whole text.
+_SUPERSETS = {
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "big5hkscs",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "iso2022_jp": "iso2022_jp_2",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+}
+_ISO_2022_JP = re.compile(rb"\x1b\$[@B]")
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\u2028\u2029]")
 _SPACE = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
@@ -42,6 +56,12 @@ _INVISIBLE = re.compile(
 # Joiners shape Arabic, Indic and emoji; between Latin letters they only hide a word from search.
 _JOINED = "\u0600-\u1cff\u2190-\u2bff\ufb50-\ufdff\ufe0f\ufe70-\ufefc\U0001f000-\U0001fbff"
 _JOINER = re.compile(f"(?<![{_JOINED}])[\u200c\u200d]|[\u200c\u200d](?![{_JOINED}])")
+# What hides or forges something: marks inside a word, tags, and what turns the order of letters round.
+_SMUGGLED = re.compile(
+    rf"(?<=[^\W_])(?<![{_JOINED}])[\u200b-\u200d\u2060-\u2064\ufeff]++(?=[^\W_])"
+    "|[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]++"
+)
+_ASCII = re.compile("[\x00-\x7f]+")
 _EMOJI_STYLE = re.compile("(?<![\u203c-\u2bff\u3030-\u3299\xa9\xae\U0001f000-\U0001fbff])\ufe0f")
 # Marks are never letters, spaces or Latin; what else is none of these does not combine.
 _UNLETTERED = re.compile(r"[^\w\s\x00-\u02ff]{31,}")
@@ -72,11 +92,20 @@ def decode(data: bytes, charset: str = "") -> str:
     for mark, codec in _BOMS:
         if data.startswith(mark):
             return data.decode(codec, "replace")
-    for codec in (_text_codec(charset), "utf-8"):
+    codec = _text_codec(charset)
+    if codec in ("utf-8", "cp1252") and _ISO_2022_JP.search(data):
+        codec = "iso2022_jp_2"
+    # Nothing but UTF-8 is valid UTF-8 by chance, and as Windows-1252 nearly all bytes are valid.
+    codecs_by_trust = ("utf-8", codec) if codec == "cp1252" else (codec, "utf-8")
+    for name in codecs_by_trust:
         try:
-            return data.decode(codec)
+            return data.decode(name)
         except UnicodeError:
             continue
+    for name in codecs_by_trust:
+        text = data.decode(name, "replace")
+        if _is_mostly_right(text):
+            return text
     return data.decode("cp1252", "replace")
 
 
@@ -96,6 +125,20 @@ def clean(text: str) -> str:
     # their own, so the limit is kept again behind it.
     text = _UNLETTERED.sub(_unstacked, unicodedata.normalize("NFC", _UNLETTERED.sub(_unstacked, _SPACE.sub(" ", text))))
     return _BLANK_LINES.sub("\n\n\n", text).strip()
+
+
+def invisible(text: str) -> int:
+    """How many of the characters that `clean` drops cut a word, smuggle text or turn its order round.
+
+    Soft hyphens, byte order marks and the padding of newsletters are not among them.
+    """
+    return sum(len(stretch[0]) for stretch in _SMUGGLED.finditer(text))
+
+
+def unseen(hidden: int, invisible: int) -> dict[str, str]:
+    """What a document says of that which nobody sees: stretches of hidden text and `invisible` characters."""
+    counts = {"hidden": hidden, "invisible": invisible}
+    return {name: str(count) for name, count in counts.items() if count}
 
 
 def single_line(text: str, limit: int = 200) -> str:
@@ -156,6 +199,12 @@ def _unstacked(run: re.Match[str]) -> str:
     return "".join(kept)
 
 
+def _is_mostly_right(text: str) -> bool:
+    """Whether at most a fifth of the characters beyond ASCII could not be decoded: a letter cut in half, say."""
+    foreign = len(_ASCII.sub("", text))
+    return 5 * text.count("\ufffd") <= foreign
+
+
 def _text_codec(charset: str) -> str:
     try:
         name = codecs.lookup(charset.strip().strip("\"'")).name
@@ -164,4 +213,4 @@ def _text_codec(charset: str) -> str:
     if name in ("iso8859-1", "ascii"):
         # Mail programs say Latin-1 or ASCII and send Windows-1252; ASCII may as well be UTF-8.
         return "cp1252" if name == "iso8859-1" else "utf-8"
-    return name if _TEXT_CODEC.fullmatch(name) else "utf-8"
+    return _SUPERSETS.get(name, name) if _TEXT_CODEC.fullmatch(name) else "utf-8"

@@ -19,7 +19,7 @@ from zipfile import BadZipFile, ZipFile
 from rag.errors import ReadError
 from rag.readers.parsed import Parsed
 from rag.readers.pdf import stated_person, stated_title
-from rag.readers.text import as_of, clean, date_in, document_id, first_line
+from rag.readers.text import as_of, clean, date_in, document_id, first_line, invisible, unseen
 from rag.records import Document, SourceFile
 
 MAX_XML = 50_000_000
@@ -116,7 +116,8 @@ def parse(source: SourceFile, raw: bytes) -> Parsed:
         ValueError,
     ) as error:
         raise ReadError("it is not a Word file (.docx), or a damaged one", remedy="Save it again.") from error
-    text = clean(body.text())
+    written = body.text()
+    text = clean(written)
     stated = core.facts
     dates = [
         ("text", date_in(text[:1000])),
@@ -132,7 +133,7 @@ def parse(source: SourceFile, raw: bytes) -> Parsed:
         date=date,
         author=stated_person(stated.get("creator", "")),
         house=None,
-        meta={**({"hidden": str(body.hidden)} if body.hidden else {}), "date_source": dated_by},
+        meta={**unseen(body.hidden, invisible(written)), "date_source": dated_by},
     )
     return Parsed(document, left_out=(f"only the first {MAX_TEXT:,} characters are read",) * (body.room <= 0))
 
