@@ -28,7 +28,7 @@ import numpy as np
 from rag import Assistant, Settings
 from rag.embedding import Embedder, SentenceTransformerEmbedder, Vectors
 
-_SYLLABLES = "ba be bi bo ca ce co da de di do fa fe fi fo ga ge go ha la le li lo ma me mi mo na ne no pa pe po".split()
+_SYLLABLES = "ba be bi bo ca ce co da de di do fa fe fi fo ga ge go ha la le li lo ma me mi mo na ne no pa pe".split()
 _HOUSES = "bernsteinsg.com citi.com jefferies.com gs.com mizuhogroup.com bmo.com db.com example.com".split()
 
 
@@ -112,7 +112,7 @@ def landing(desk: Assistant, corpus: Path) -> float:
         half.rename(corpus / "Mail" / "new" / half.name)
         started = time.monotonic()
         while not any(secret in hit.chunk.text for hit in desk.search(secret, k=3)):
-            time.sleep(0.02)
+            time.sleep(0.1)  # a closer watch would take the processor from what it waits for
         taken.append(time.monotonic() - started)
     stop.set()
     follower.join()

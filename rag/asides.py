@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
 
 _FIRST_PERSON = re.compile(r"\b(?:[Ww]e|[Oo]urs?|us|I|[Mm]y)\b|\b(?:[Aa]s\s+shown|[Ff]igure\s+\d|[Ee]xhibit\s+\d)")
 _SINGULAR = re.compile(r"\b(?:I(?:['’](?:m|d|ve|ll))?|[Mm]y|[Mm]yself)\b(?!['’]s)")
@@ -27,7 +28,7 @@ _WRITER = re.compile(
     r"\bhumble\s+opinion\b|\bnobody\s+(?:asks|asked|pays|paid)\b|\bcondition\s+of\s+anonymity\b|\bdeclined\s+to\s+(?:comment|say)\b|\bdid\s+not\s+(?:immediately\s+)?(?:respond|reply)\b|\bcomment\s+(?:box|section)\b|"
     r"\b(?:thanks|grateful)\s+to\s+(?:all|every\w*|those)\b|\b(?:your|their)\s+lot\b|\buntil\s+(?:next|tomorrow)\b|"
     r"\bpolite(?:ly)?\s+(?:way|word|term|put|description)\b|\bway\s+to\s+say\b|\bway\s+of\s+(?:saying|putting)\b|"
-    r"\bread\b[^.]{0,40}\btwice\b|\bhold\s+that\s+thought\b|^\W*disclosure:|\bthe\s+author\s+(?:has|holds|owns)\b|\breaders?\s*(?:,|may|will)[^.]{0,20}\b(?:recall|remember|know)\b|"
+    r"\bread\b[^.]{0,40}\btwice\b|\bhold\s+that\s+thought\b|^\W*disclosure:|\bleave\s+it\s+there\b|\busual\s+address\b|\b(?:we|I)\s+(?:wonder|gather|counted|checked)\b|\bsmall\s+matter\s+of\b|\bspokes(?:man|woman|person|people)\b|\bkeeping\s+score\b|\b(?:my|our)\s+colleagues?\s+(?:in|at|on)\b|\bthe\s+author\s+(?:has|holds|owns)\b|\breaders?\s*(?:,|may|will)[^.]{0,20}\b(?:recall|remember|know)\b|"
     r"\b(?:nobody|no-?one)\s+(?:tells?|told)\b|\b(?:that|this|last|first)\s+(?:phrase|sentence|thought)\b|^\W*fair\s+enough\b|"
     r"\bfor\s+what\s+it['’]s\s+worth\b|\b(?:editing|reporting|compiled|written)\s+by\s+[A-Z]",
     re.IGNORECASE,
@@ -35,7 +36,7 @@ _WRITER = re.compile(
 # How a remark begins that is made on somebody's words rather than among them.
 _REMARK = re.compile(
     r"^\W*(?:(?:fine|well|hmm|ouch|oh|ah|quite|sure|true|maybe|perhaps|ok|okay|phew|right)\b(?!-)\W|either\s+way|small\s+beer|"
-    r"so\s+(?:the|much|far|that|there|what|it|say|now)\b|not\s+(?:that|so|bad|every\w*|a|the)\b|never\s+mind|hang\s+on|"
+    r"so\s+(?:the|much|far|that|there|what|it|say|now)\b|not\s+(?:that|so|bad|every\w*|a|the|about|exactly|quite|if)\b|that['’]s\s+(?:if|what|how|why|one)\b|never\s+mind|hang\s+on|"
     r"which\s+(?:is|was|leaves|brings|means|may|would|makes)\b|that\s+(?:leaves|brings|squares|raises|last|said)\b|"
     r"then\s+there|(?:some|any|every|no)\s?-?(?:body|one)\b|though\s+it['’]s|at\s+least\b|in\s+other\s+words\b|"
     r"(?:best|good|bad|odd|strange|funny|lucky|tough)\b[^,]{0,20}(?:,|\bfor\s+now\b))",
@@ -43,10 +44,11 @@ _REMARK = re.compile(
 )
 # How one ends, what marks it wherever it stands, and “this” is a nice word for it.
 _REMARKED = re.compile(
-    r"[?!]\W*$|,\s+(?:then|though|apparently|anyway)\W*$|\b(?:no\s+doubt|in\s+all\s+likelihood|to\s+be\s+fair|if\s+you\s+believe|"
+    r"[?!]\W*$|,\s+(?:then|though|apparently|anyway|mind(?:\s+you)?|mostly|sadly|alas|in\s+other\s+words)\W*$|\banalyst\s+who\b|\bthe\s+sell-?side\b|\b(?:no\s+doubt|in\s+all\s+likelihood|to\s+be\s+(?:fair|clear)|if\s+you\s+believe|"
     r"needless\s+to\s+say)\b|^\W*[“\"‘'][^”\"’']{1,40}[”\"’']\s+(?:is|was|means|does|will|would|being)\b",
     re.IGNORECASE,
 )
+_WORDS = re.compile(r"\w+")
 _EDITOR = re.compile(
     r"\[[^\[\]]{1,300}?[-–—]\s*(?:Ed(?:itor|s)?\b|[A-Z]{2,4}\b)\.?\s*\]|\([^()]{1,300}?[-–—]\s*Ed(?:itor|s)?\b\.?\s*\)|"
     r"[\[(](?:[Oo]ur|[Mm]y|[Tt]heir)?\s?[Ee]mphasis[^\[\]()]{0,30}[\])]"
@@ -78,6 +80,13 @@ def remarks(sentence: str) -> bool:
     if speaks_for_a_house(sentence) or sentence.startswith("["):
         return False
     return bool(_REMARK.match(sentence) or _REMARKED.search(sentence))
+
+
+def echoes(sentence: str, before: str) -> bool:
+    """Tell whether a sentence begins with two words of the one ``before`` it, as mockery does."""
+    first, last = (_WORDS.findall(text.lower()) for text in (sentence[:80], before[-200:]))
+    first = first[1:] if first[:1] and first[0] in ("the", "a", "an") else first
+    return len(first) > 1 and (first[0], first[1]) in set(pairwise(last))
 
 
 def editor_s_brackets(text: str, start: int, end: int) -> list[tuple[int, int]]:

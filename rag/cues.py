@@ -74,11 +74,15 @@ _STANCE = (
     r"(?:is|are|was|were|remains?|stays?|sounds?|seems?|looks?)\s+(?:\w+\s+){0,3}?(?:worried|sceptical|skeptical|bullish|"
     r"bearish|cautious|convinced|unconvinced|persuaded|unpersuaded|optimistic|pessimistic|upbeat|sanguine|relaxed|"
     r"clear|adamant|sure|wary|positive|negative|constructive|concerned|confident|unimpressed|keen|of the view|"
-    r"looking for|calling|telling|arguing|urging|puzzled|calm|overweight|underweight|neutral|long|short|certain|gloom(?:y|ier)|hopeful|nervous|downbeat|calmer|blunt(?:er)?|dismissive)\b"
+    r"looking for|calling|telling|arguing|urging|puzzled|calm|overweight|underweight|neutral|long|short|"
+    r"certain|gloom(?:y|ier)|hopeful|nervous|downbeat|calmer|impressed|enthusiastic|excited|tempted|blunt(?:er)?|dismissive|at(?=\s\d[\d.,]*\s?(?:%|per\s?cent|bps?)))\b"
 )
 _TARGET = (
-    r"(?:raise[sd]?|cuts?|lifts?|lifted|trims?|trimmed|lowers?|lowered|slash(?:es|ed)|hikes?|hiked)\s+"
-    r"(?:its|his|her|their)\s+(?:[\w-]+\s+){0,3}(?:targets?|forecasts?|estimates?|ratings?)"
+    r"(?:raise[sd]?|cuts?|lifts?|lifted|trims?|trimmed|lowers?|lowered|slash(?:es|ed)|hikes?|hiked|drops?|dropped|keeps?|kept)\s+"
+    r"(?:its|his|her|their)\s+(?:[\w-]+\s+){0,3}(?:targets?|forecasts?|estimates?|ratings?|calls?|cuts?|hikes?)|"
+    r"(?:cuts?|moves?d?|raise[sd]?|downgrade[sd]?|upgrade[sd]?)\s+(?:[\w-]+\s+){0,4}?to\s+(?:buy|hold|sell|neutral|reduce|"
+    r"(?:over|under)weight|(?:out|under)perform|equal-weight|market\s+perform)\b|"
+    r"ha(?:s|ve)\s+(?:one|two|three|four|five|six|no|\d+)\s+(?:\w+\s+)?(?:cuts?|hikes?)\b"
 )
 _REPORT = (
     r"(?:says?|said|notes?|noted|argues?|argued|thinks?|thought|writes?|wrote|written|estimates?|estimated|"
@@ -112,7 +116,7 @@ _OPENER = (
     r"take\s+it\s+away|more\s+from|(?:(?:let['’]s|let\s+us|we(?:['’]ll)?|I(?:['’]ll)?|time\s+to)\s+(?:now\s+)?)?"
     r"(?:hear|turn|go|return|switch|hand|move|cross|head)(?:ing)?\s+(?:it\s+|things\s+)?(?:over\s+|on\s+|back\s+)?"
     r"(?:from|to)|(?:and\s+)?then\s+(?:there(?:['’]s|\s+is)|comes?)|step\s+forward|"
-    r"(?:the\s+)?(?:(?:last|final|closing|first)\s+)?(?:floor|mic|microphone|word)\s+(?:goes|is|belongs|now)(?:\s+(?:over\s+)?to)?)"
+    r"(?:the\s+)?(?:(?:last|final|closing|first)\s+)?(?:floor|mic|microphone|word)\s+(?:to|(?:goes|is|belongs|now)(?:\s+(?:over\s+)?to)?))"
 )
 # These need a colon: "From Citi:" is a hand-over, "From Citi he went to UBS." is not.
 _WEAK_OPENER = (
@@ -125,14 +129,15 @@ _AGAIN = r"(?:again|once\s+more|too|next|first|now|also|instead|meanwhile|for\s+
 # What may stand between the name of a house and its verb: the person, the job, an apposition.
 _TAIL = re.compile(
     rf"(?:['’]s?(?=\W)|\)|\s+et\s+al\.?|\s*\([^)]*\)|\s*,[^,:;“”\"]{{1,80}},|\s*,(?=\s)|\s+(?:led|headed|run)\s+by\b|"
-    rf"\s+{_NAME}|\s+{_H}|\s+(?:and|&)\s+{_H}(?=\s+{_PLURAL})|\s+(?:both|all|each)\b|\s+(?:at|of|from)\s+(?:the\s+)?{_H}|\s+{_NOUN}\b|"
+    r"\s+(?:Bank|Group|Research|Securities|Markets|(?:Asset|Wealth|Investment)\s+Management|Capital\s+Markets)\b|"
+    rf"\s+(?:which|who)\b|\s+{_NAME}|\s+{_H}|\s+(?:and|&)\s+{_H}(?=\s+{_PLURAL})|\s+(?:both|all|each)\b|\s+(?:at|of|from)\s+(?:the\s+)?{_H}|\s+{_NOUN}\b|"
     rf"\s*(?:,|and|&)\s+(?:(?:his|her|the|their)\s+)?(?:{_NAME}|{_JOB}|co\.?)(?=\W)|"
     rf"\s+(?:(?!{_REPORT}\b)[\w’&/-]+\s+){{0,4}}?{_JOB}\b){{0,7}}\s*"
 )
 _VERB = re.compile(rf"{_ADVERB}{_MODAL}{_ADVERB}{_REPORT}\b", re.IGNORECASE)
 # "Citi has this to say:" hands over, "Citi has a point." reports nothing.
 _HAS = re.compile(r"(?:\w+ly\s+)?ha(?:s|ve|d)\s+(?:this|more|a|the|plenty|something)\b")
-_ANY_VERB = re.compile(rf"{_ADVERB}(?:{_MODAL}[a-z]+(?:s|ed)|is|are|was|were|has|have|had)\b")
+_ANY_VERB = re.compile(rf"{_ADVERB}(?:{_MODAL}[a-z]+(?:s|ed)|(?:is|are|was|were|has|have|had|does|did)(?:n['’]t)?)\b")
 _NEWS = re.compile(
     r"[^.]*?\b(?:said|reported|announced)\s+(?:\w+\s+){0,3}?(?:(?:that\s+)?its?\b|(?:net\s+|quarterly\s+|annual\s+)?"
     r"(?:profits?|revenues?|earnings|bonus\w*|net\s+income|dividend)\b)"
@@ -178,7 +183,7 @@ _PERSON_AFTER = re.compile(
 _PERSON_THERE = re.compile(rf",\s+(?:(?:[a-z][\w’-]*)\s+){{0,5}}?({_NAME})")
 _PERSON_BEFORE = re.compile(
     rf"({_NAME})(?:\s+et\s+al\.?)?(?:\s*(?:,|and|&)\s+(?:(?:his|her|the)\s+)?(?:team|colleagues|co\.?|{_NAME}))*"
-    r"(?:,?\s+(?:(?:an?|the|who|chief|head|senior|global)\b[^.:;“”]{0,60}?\s+)?(?:at|of|from|with|for)\s+(?:the\s+)?|,\s+|\s+\()$"
+    r"(?:,?\s+(?:(?:an?|the|who|[a-z][\w-]+)\b[^.:;“”]{0,60}?\s+)?(?:at|of|from|with|for)\s+(?:the\s+)?|,\s+|\s+\()$"
 )
 _RIGHTS = re.compile(r"©|\([cC]\)|[Cc]opyright")
 _CREDIT = re.compile(rf"(?:©|\([cC]\)|[Cc]opyright)\s*(?:\d{{4}}\s*)?{_H}(?:\s+\d{{4}})?[.\s]*")
@@ -188,18 +193,26 @@ _ELLIPSIS = re.compile(r"(?:…|\.(?:\s?\.){2})[\s.]*$")
 _TITLED = re.compile(
     r"\b(?:note|report|piece|email|missive)\b.{0,20}\b(?:called|titled|entitled|headed|headlined)\b", re.I
 )
+_EXCERPT = re.compile(
+    r"\b(?:summary|passage|paragraph|extract|excerpt|gist|nub|punchline|(?:money|key|full)\s+(?:quote|bit|point|text))\b",
+    re.I,
+)
 _PRONOUN = re.compile(r"\b(?:his|her|their)\b|\b(?:he|she|they)\s+(?:\w+\s+)?ha(?:s|ve)\s+(?:this|more)\b", re.I)
 _TEAM = re.compile(rf"^\W*{_NAME}\s+(?:et\s+al\b|(?:and|&)\s+(?:(?:his|her|the)\s+)?(?:team|colleagues|co)\b)")
-_HE_OR_SHE = re.compile(r"\b(?:he|she)\b", re.IGNORECASE)
+_HE_OR_SHE = re.compile(r"\b(?:he|she|his|her)\b", re.IGNORECASE)
 # "It sees" may be said of anything that sees; these take a mouth.
-_SAYING = r"(?:says?|said|adds?|added|argues?|argued|reckons?|notes?|noted|warns?|warned|thinks?|recommends?|forecasts?)"
+_SAYING = (
+    r"(?:says?|said|adds?|added|argues?|argued|reckons?|notes?|noted|warns?|warned|thinks?|recommends?|forecasts?|"
+    r"likes|prefers|expects|doubts)"
+)
 _THEY = (
-    r"(?:he|she|they|(?:the|its|their)\s+(?:(?!and\b)[\w-]+\s+){0,2}?(?:bank|broker|brokerage|lender|team|firm|house|note|report|"
+    r"(?:he|she|they|(?:the|its|their)\s+(?:(?!and\b)[\w-]+\s+){0,2}?(?:bank|broker|brokerage|lender|consultancy|boutique|team|firm|house|note|report|"
     rf"analysts?|strategists?|economists?)(?:['’]s?\s+(?:[\w-]+\s+){{0,4}}?(?:{_JOB}|(?-i:{_NAME}))|\s+(?-i:{_NAME}))?)"
 )
 _PRONOUN_SAYS = re.compile(
     rf"^[\W_]*(?:(?:and|but|yet|so|indeed|still),?\s+)?{_THEY}\s+{_ADVERB}{_MODAL}{_ADVERB}{_REPORT}\b|"
-    rf"^[\W_]*s?he\s+{_ADVERB}(?:calls|called|keeps|kept|rates|rated|cites|cited|has|puts?|reiterate[sd])\b|"
+    r"^[\W_]*(?:his|her)\s+(?:[\w-]+\s+)?(?:targets?|forecasts?|estimates?|models?|base\s+case|numbers?)\b|"
+    rf"^[\W_]*s?he\s+{_ADVERB}(?:calls|called|keeps|kept|puts|rates|rated|cites|cited|reiterate[sd])\b|"
     rf"(?:^[\W_]*|[,”\"’'?!]\s*)it\s+{_ADVERB}{_SAYING}\b|"
     rf"[,”\"’'?!]\s*{_THEY}\s+{_INVERTED}\b|\b{_INVERTED}\s+{_THEY}(?=[,.:\s]|$)",
     re.IGNORECASE,
@@ -243,9 +256,11 @@ def read_cue(sentence: str, quoted: list[tuple[int, int]], known: Mapping[str, S
 def speaks_on(sentence: str, speaker: Speaker) -> Speaker | None:
     """The speaker, with the person named, if a pronoun or "the bank" that can stand for him takes the word again."""
     found = _PRONOUN_SAYS.search(sentence)
-    if found is None or _NEWS.match(sentence) or (speaker.person is None and _HE_OR_SHE.search(found[0])):
-        return None
     named = _THEIR_OWN.search(sentence)
+    if found is None or (speaker.person is None and _HE_OR_SHE.search(found[0])):
+        return None
+    if named is None and _NEWS.match(sentence):
+        return None
     return Speaker(speaker.house, named[1]) if named else speaker
 
 
@@ -264,7 +279,12 @@ def introduces(sentence: str, quoted: list[tuple[int, int]]) -> int | None:
     for colon in _COLON.finditer(sentence):
         if not any(a <= colon.start() < b for a, b in quoted):
             before = sentence[: colon.start()]
-            hands = _PRONOUN.search(before) or _PRONOUN_SAYS.search(before) or _TEAM.search(before)
+            hands = (
+                _EXCERPT.search(before)
+                or _PRONOUN.search(before)
+                or _PRONOUN_SAYS.search(before)
+                or _TEAM.search(before)
+            )
             return colon.end() if hands else None
     return len(sentence) if _TITLED.search(sentence) and _PRONOUN.search(sentence) else None
 

@@ -39,6 +39,7 @@ _BATCH_DOCUMENTS = 500
 _STEP_CHUNKS = 32
 
 _ARRIVED = 50
+_DIFFERS = ("added", "changed")
 
 
 def fingerprint(embedder: Embedder, *, words: int, houses: Path | None = None) -> str:
@@ -51,7 +52,7 @@ def pending(root: Path, catalogue: Catalogue) -> bool:
     """Whether a sync would have anything to do. Raises CorpusMissing."""
     with catalogue.census() as census:
         for sighting in identified(root, sightings(root, catalogue.sources), catalogue.sources):
-            if sighting.state in ("added", "changed", "touched"):
+            if sighting.state in (*_DIFFERS, "touched"):
                 return True
             _count_off(census, sighting)
         return bool(census.missing())
@@ -73,7 +74,10 @@ def sync(
     Raises CorpusMissing and IndexDamaged. A file that cannot be read is a row in ``failed``.
     """
     require_corpus(root)
-    total = _survey(root, catalogue)
+    _refuse_another(root, catalogue)
+    total = (
+        sum(one.source.size for one in sightings(root, catalogue.sources) if one.state in _DIFFERS) if progress else 0
+    )
     with catalogue.census() as census:
         run = _Run(root, catalogue, embedder, census, settle, total, progress)
         for source, item in readings(Task(root, words, houses), run.sources(), run.knows):
@@ -89,22 +93,17 @@ def sync(
     return run.report(removed)
 
 
-def _survey(root: Path, catalogue: Catalogue) -> int:
-    """The bytes that may have to be read.
-
-    Raises CorpusMissing if nothing that is indexed lies in ``root``: an unmounted disk, another folder.
-    """
-    total = 0
-    there = not catalogue.counts()["files"]
-    for sighting in sightings(root, catalogue.sources):
-        waiting = sighting.state in ("added", "changed")
-        total += sighting.source.size if waiting else 0
-        there = there or sighting.state in ("changed", "unchanged") or _is_hidden(catalogue, sighting)
-    found = identified(root, sightings(root, catalogue.sources), catalogue.sources)
-    if there or any(catalogue.holds(sighting.source.sha256) for sighting in found):
-        return total
+def _refuse_another(root: Path, catalogue: Catalogue) -> None:
+    """Raise CorpusMissing if nothing that is indexed lies in ``root``: an unmounted disk, another folder."""
+    known = catalogue.counts()["files"]
+    found = sightings(root, catalogue.sources)
+    if not known or any(one.state in ("changed", "unchanged") or _is_hidden(catalogue, one) for one in found):
+        return
+    moved = identified(root, sightings(root, catalogue.sources), catalogue.sources)
+    if any(catalogue.holds(one.source.sha256) for one in moved):
+        return
     raise CorpusMissing(
-        f"None of the {catalogue.counts()['files']} indexed files is in {root}; the index was left as it is.",
+        f"None of the {known} indexed files is in {root}; the index was left as it is.",
         remedy="Is it the right folder, and is its disk there? To begin anew with it: rag index --rebuild",
     )
 

@@ -126,7 +126,7 @@ class Prose:
             self.known |= {name.rstrip(".-"): speaker for name in (speaker.person, names[-1])}
 
     def _leads_in(self, sentence: str, end: int) -> bool:
-        """Tell whether a paragraph ends with a colon behind the name of one house: what stands below is that house's."""
+        """Tell whether a paragraph ends with a colon behind one house's name: what stands below is its own."""
         below = self.text[end : end + 40].lstrip()
         if not sentence.endswith(":") or not _LINE_END.match(self.text, end) or BULLET.match(below):
             return False

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from rag.errors import CorpusMissing, FileVanished, ReadError
-from rag.readers import is_readable, open_source
+from rag.readers import in_maildir, is_readable, open_source
 from rag.records import SourceFile
 
 Known = Callable[[Sequence[str]], Mapping[str, SourceFile]]
@@ -61,7 +61,7 @@ def require_corpus(root: Path) -> None:
 def sightings(root: Path, known: Known, *, settle: float = 0.0) -> Iterator[Sighting]:
     """Everything in ``root``, by size and time alone: what differs in one of them is ``changed`` for now.
 
-    Files that were written to in the last ``settle`` seconds are to wait.
+    Files that were written to in the last ``settle`` seconds are to wait, unless they lie in a Maildir.
     Hidden files and folders are left alone (the folders of a Maildir are not hidden), links are not followed.
     Raises CorpusMissing.
     """
@@ -71,9 +71,7 @@ def sightings(root: Path, known: Known, *, settle: float = 0.0) -> Iterator[Sigh
         before = known([sighting.path for sighting in some])
         for sighting in some:
             compared = _compared(sighting, before.get(sighting.path))
-            age = time.time() - compared.source.mtime_ns / 1e9
-            waits = compared.state in ("added", "changed") and 0 <= age < settle
-            yield replace(compared, state="waiting") if waits else compared
+            yield replace(compared, state="waiting") if _is_fresh(compared, settle) else compared
 
 
 def identified(root: Path, seen: Iterable[Sighting], known: Known) -> Iterator[Sighting]:
@@ -101,6 +99,13 @@ def _compared(sighting: Sighting, before: SourceFile | None) -> Sighting:
     if (before.size, before.mtime_ns) == (source.size, source.mtime_ns):
         return Sighting(before, "unchanged")
     return Sighting(source, "changed")
+
+
+def _is_fresh(sighting: Sighting, settle: float) -> bool:
+    """Whether a file may be half written; in a Maildir none is, for it is moved there when it is whole."""
+    if sighting.state not in ("added", "changed") or in_maildir(sighting.path):
+        return False
+    return 0 <= time.time() - sighting.source.mtime_ns / 1e9 < settle
 
 
 def _listed(root: Path) -> Iterator[Sighting]:

@@ -18,6 +18,7 @@ from itertools import takewhile
 from rag.asides import (
     addresses_the_reader,
     bracket_about,
+    echoes,
     editor_s_brackets,
     is_about_the_article,
     remarks,
@@ -32,6 +33,8 @@ from rag.prose import BULLET, LONGEST, Prose, Unit
 _FAREWELL = 4
 # Research is seldom so brief; whoever connects two quotations often is.
 _SHORT = 5
+# What is longer between quotation marks is somebody's sentence rather than a word that is picked up.
+_PHRASE = 40
 # How many sentences back a remark shows that the writer had taken over before he hands on.
 _TRANSITION = 4
 _THIRD_PARTY = re.compile(r"\W*(?:\w+\s+){1,4}(?:says|said|claims)\b")
@@ -39,6 +42,10 @@ _THIRD_PARTY = re.compile(r"\W*(?:\w+\s+){1,4}(?:says|said|claims)\b")
 _CERTAIN, _FIRM, _REPORTED, _CARRIED = 1.0, 0.95, 0.9, 0.65
 _FADES = ((6, 0.5), (3, 0.75))
 
+# A live page is a row of entries, each under its time.
+_CLOCK = re.compile(
+    r"\W*(?:(?:updated|posted)\s+(?:at\s+)?)?\d{1,2}[:.h]\d\d(?:\s?[ap]m)?(?:\s+[A-Z]{2,4})?\W*(?:$|\n)", re.I
+)
 _PADDING = re.compile(r"[ \t\n*_]*")
 _STOPPED = re.compile(r"[.!?:,;…]\W*$")
 _GOES_ON = re.compile(r"\W*(?:and|or|also|that['’]s|so\s+(?:does|do|says?))\b", re.IGNORECASE)
@@ -134,10 +141,12 @@ class _Floor:
             self._block_quote(index)
         elif unit.cue and unit.cue.kind == "hand":
             self._hand_over(index, unit.cue)
-        elif unit.cue and unit.cue.kind == "once" and self._takes(unit.cue) and self._aside(unit) is None:
+        elif unit.cue and unit.cue.kind == "once" and self._reports(index, unit.cue):
             self._once(index, unit.cue.speaker, _REPORTED)
         elif unit.cue and unit.cue.kind == "credit":
             self._credit(index, unit.cue)
+        elif self.scope.speaker and (again := self._tagged(index, self.scope.speaker)):
+            self._once(index, again, _CARRIED)
         elif self.scope.speaker:
             self._hold(index)
         else:
@@ -157,6 +166,18 @@ class _Floor:
         """A house cites data providers and newspapers in its own turn; another bank means that the writer is back."""
         house = houses()[cue.speaker.house]
         return self.scope.speaker is None or house.kind in ("sell-side", "buy-side")
+
+    def _tagged(self, index: int, speaker: Speaker) -> Speaker | None:
+        """The speaker, where a pronoun behind a quotation ("…," she adds) shows that he is being quoted again."""
+        unit = self.prose.units[index]
+        until = self.prose.opened_at(unit.start)
+        if until is None or until >= unit.end or self.prose.home is not None:
+            return None
+        return speaks_on(self.prose.text[unit.start : min(unit.end, unit.start + LONGEST)], speaker)
+
+    def _reports(self, index: int, cue: Cue) -> bool:
+        """Tell whether it is the writer who reports what a house says, rather than the house that has the floor."""
+        return (self._takes(cue) or self._opens(index)) and self._aside(self.prose.units[index]) is None
 
     def _block_quote(self, index: int) -> None:
         scope, near = self.scope, self._near(index)
@@ -195,6 +216,9 @@ class _Floor:
         elif self.prose.structured and goes_on:
             # "That is Citi's view." with more behind it is the writer's summary rather than a hand-over.
             self.scope = replace(scope, paragraph=unit.paragraph) if cue.firm else _WRITER
+        elif carried and after < len(self.prose.units):
+            # Whoever was named before, rather than in the lead-in, is not trusted with more than what follows at once.
+            self.scope = replace(scope, paragraph=self.prose.units[after].paragraph)
         else:
             self.scope = replace(scope, titled=not inline and self.prose.is_heading(unit.start, unit.end))
         aside = self._aside(unit)
@@ -270,7 +294,7 @@ class _Floor:
         if self.prose.around(unit.start) or unit.depth > self.prose.depth:
             return False
         heading = re.match(r"#{1,6}\s|\*\*.*\*\*$", sentence) or (
-            scope.titled and not _STOPPED.search(sentence) and self.prose.is_heading(unit.start, unit.end)
+            not _STOPPED.search(sentence) and self.prose.is_heading(unit.start, unit.end)
         )
         farewell = index >= len(self.prose.units) - _FAREWELL and addresses_the_reader(sentence)
         # Whoever has said "I" is heard again where the speaker has not.
@@ -278,7 +302,7 @@ class _Floor:
         return bool(
             is_about_the_article(sentence)
             or self._is_about_a_rival(unit, sentence)
-            or (heading and scope.since < index)
+            or ((heading or _CLOCK.match(sentence)) and scope.since < index)
             or (farewell and index > scope.since)
             or himself
             or (index > scope.since and self._opens(index) and remarks(sentence))
@@ -321,13 +345,14 @@ class _Floor:
         paragraph = self.prose.units[index - 1].paragraph if index else -1
         if paragraph != unit.paragraph:
             three = [u for u in self.prose.units[max(0, index - 3) : index] if u.paragraph == paragraph]
-            if len(three) > 2 or self.prose.units[scope.since].paragraph == paragraph:
+            if not nearest or len(three) > 2 or self.prose.units[scope.since].paragraph == paragraph:
                 return
         given = index
         for back in range(index - 1, max(scope.since, index - _TRANSITION - 1), -1):
             if not self._may_be_the_writer_s(back, paragraph):
                 break
-            if (nearest and given == index) or self._remarks(back):
+            touches = given == back + 1
+            if (touches and ((nearest and given == index) or self._is_slight(back))) or self._remarks(back):
                 given = back
         for place in range(len(self.said) - 1, -1, -1):
             at, turn = self.said[place]
@@ -338,18 +363,20 @@ class _Floor:
     def _may_be_the_writer_s(self, index: int, paragraph: int) -> bool:
         unit = self.prose.units[index]
         sentence = self.prose.text[unit.start : unit.end]
+        spoken = (self.prose.opened_at(unit.start) or 0) - unit.start > _PHRASE
         return unit.paragraph == paragraph and not (
-            self.prose.around(unit.start) or speaks_for_a_house(sentence) or BULLET.match(sentence)
+            self.prose.around(unit.start) or spoken or speaks_for_a_house(sentence) or BULLET.match(sentence)
         )
 
+    def _is_slight(self, index: int) -> bool:
+        sentence = self.prose.text[self.prose.units[index].start : self.prose.units[index].end]
+        return len(sentence.split()) <= _SHORT or _THIRD_PARTY.match(sentence) is not None
+
     def _remarks(self, index: int) -> bool:
-        unit = self.prose.units[index]
-        sentence = self.prose.text[unit.start : unit.end]
-        return (
-            len(sentence.split()) <= _SHORT
-            or _THIRD_PARTY.match(sentence) is not None
-            or remarks(sentence)
-        )
+        text, unit = self.prose.text, self.prose.units[index]
+        sentence = text[unit.start : unit.end]
+        before = self.prose.units[max(0, index - 1)]
+        return remarks(sentence) or echoes(sentence, text[max(before.start, before.end - 200) : before.end])
 
     def _write(self, index: int) -> None:
         """A sentence of the writer's, unless a pronoun in it stands for whoever was named just before."""
@@ -361,6 +388,10 @@ class _Floor:
         near = self._near(index) or (self._near(index - 1) if skips else None)
         if near and self.prose.home is None and (at := introduces(sentence, quoted)) is not None:
             self._hand_over(index, Cue("hand", near, at, firm=True), carried=True)
+            return
+        pending = self.prose.units[index - 1].cue if index else None
+        if near and pending and pending.kind == "hand" and not pending.firm and sentence.endswith(":"):
+            self._hand_over(index, Cue("hand", near, len(sentence), firm=True), carried=True)
             return
         goes_on = self.prose.quotes_on(unit) and self.said and self.said[-1][1].speaker == near
         heard = self.named is not None and self.named[2]

@@ -5,8 +5,10 @@ import pytest
 from rag.asides import (
     addresses_the_reader,
     bracket_about,
+    echoes,
     editor_s_brackets,
     is_about_the_article,
+    remarks,
     says_i,
     speaks_for_a_house,
 )
@@ -22,6 +24,9 @@ from rag.asides import (
         "The model is free to play with here, and it rhymes.",
         "More to come after lunch.",
         "If you know better, email us.",
+        "That is a polite way to say no.",
+        "We had to read that number twice.",
+        "Disclosure: there is a dentist in the family.",
     ],
 )
 def test_a_sentence_about_the_article_is_known(sentence: str) -> None:
@@ -30,7 +35,13 @@ def test_a_sentence_about_the_article_is_known(sentence: str) -> None:
 
 @pytest.mark.parametrize(
     "sentence",
-    ["We add to our long position here.", "Rates fall from here.", "The company told investors to wait.", "We cut it."],
+    [
+        "We add to our long position here.",
+        "Rates fall from here.",
+        "The company told investors to wait.",
+        "We cut it.",
+        "We would add to longs.",
+    ],
 )
 def test_a_sentence_of_research_is_not_about_the_article(sentence: str) -> None:
     assert not is_about_the_article(sentence)
@@ -70,3 +81,38 @@ def test_a_bracket_about_the_house_is_found(bracket: str) -> None:
 def test_a_bracket_about_something_else_is_not() -> None:
     text = "Rates fall (the pH value does not)."
     assert bracket_about("Peel Hunt", text, 0, len(text)) is None
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "And the shareholders?",
+        "Three hikes, in this weather!",
+        "Small beer, by the standards of the ministry.",
+        "Nobody asked the dentists.",
+        "The dentists knew it all along, then.",
+        "The dentists would no doubt agree.",
+        "“Orderly” is one word for a fall of nine per cent.",
+    ],
+)
+def test_a_remark_on_somebody_s_words_is_known(sentence: str) -> None:
+    assert remarks(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Margins fall to 12 per cent.",
+        "Should we worry?",
+        "[W]ould that be a surprise?",
+        "Sure-footed lenders gain share.",
+        "“Orderly” markets help lenders.",
+    ],
+)
+def test_a_sentence_of_research_is_no_remark(sentence: str) -> None:
+    assert not remarks(sentence)
+
+
+def test_a_sentence_that_takes_up_the_words_before_it_echoes_them() -> None:
+    assert echoes("The milk price can only rise, they say.", "We think the milk price will rise.")
+    assert not echoes("The milk is sour.", "We think the milk price will rise.")

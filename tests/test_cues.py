@@ -169,3 +169,27 @@ def test_a_stranger_is_heard(sentence: str) -> None:
 @pytest.mark.parametrize("sentence", ["We see rates rising.", "Here’s the thing: rates rise.", "Fed Funds were cut."])
 def test_a_plain_sentence_is_no_stranger_s(sentence: str) -> None:
     assert not stranger_speaks(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "UBS is overweight too.",
+        "UBS, however, was less impressed by the rain.",
+        "UBS now has two cuts, down from three.",
+        "UBS has 1.5 per cent.",
+        "UBS downgrades the shares to hold.",
+        "UBS strategists led by Jane Doe dropped their last cut.",
+    ],
+)
+def test_a_stance_a_forecast_or_a_rating_is_reported(sentence: str) -> None:
+    cue = read_cue(sentence, [], {})
+    assert cue is not None
+    assert (cue.kind, cue.speaker.house) == ("once", "UBS")
+
+
+@pytest.mark.parametrize("sentence", ["UBS has 3,000 traders.", "UBS is at the lake.", "UBS has two lakes."])
+def test_what_a_house_has_is_not_what_it_says(sentence: str) -> None:
+    cue = read_cue(sentence, [], {})
+    assert cue is not None
+    assert cue.kind == "topic"

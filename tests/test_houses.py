@@ -163,3 +163,14 @@ def test_a_file_that_cannot_be_used_changes_nothing(own: Callable[[str], None]) 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.toml"):
         use(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    "name", ["Mediobanca", "ANZ", "Swedbank", "KBW", "Northern Trust", "Motilal Oswal", "Clarksons"]
+)
+def test_regional_brokers_and_specialists_are_known(name: str) -> None:
+    assert named(f"says {name}’s Jane Doe") == [name]
+
+
+def test_words_of_every_day_are_no_houses_however_they_are_typed() -> None:
+    assert named("we nab a bargain on the verge of the register, the diff and the telegraph", ignore_case=True) == []

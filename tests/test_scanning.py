@@ -71,6 +71,12 @@ def test_what_was_written_a_moment_ago_waits(root: Path) -> None:
     assert found == {"a.md": "waiting", "b.eml": "added"}
 
 
+def test_a_message_of_a_maildir_is_whole_when_it_is_seen(root: Path) -> None:
+    (root / "new").mkdir()
+    (root / "new" / "1.host").write_text("Subject: a\n\nb")
+    assert {s.path: s.state for s in sightings(root, nothing, settle=30)}["new/1.host"] == "added"
+
+
 def test_a_file_from_the_future_does_not_wait_for_it(root: Path) -> None:
     os.utime(root / "a.md", (time.time() + 3600,) * 2)
     assert next(sightings(root, nothing, settle=30)).state == "added"

@@ -285,3 +285,132 @@ def test_long_notes_are_followed_in_linear_time(text: str) -> None:
 
     # Quadratic work takes 16 times as long for four times the text.
     assert seconds(text) < 8 * seconds(text[: len(text) // 4]) + 0.2
+
+
+def test_a_remark_shows_that_the_writer_took_over_before_he_hands_on() -> None:
+    text = (
+        "Here’s UBS: Rates fall in June. Stocks will rise by nine per cent. So much for June. "
+        "Lenders open late that month. It is warm as well. Here’s Citi: Rates will rise a lot."
+    )
+    assert (None, "So much for June. Lenders open late that month. It is warm as well. Here’s Citi:") in heard(text)
+
+
+def test_a_paragraph_that_opens_with_a_remark_is_the_writer_s() -> None:
+    text = "Here’s UBS:\n\nRates fall in June.\n\nStocks rise too.\n\nFine, but who asked? Rain is on its way."
+    assert heard(text)[1:] == [
+        ("UBS", "Rates fall in June.\n\nStocks rise too."),
+        (None, "Fine, but who asked? Rain is on its way."),
+    ]
+
+
+def test_a_colon_at_the_end_of_a_paragraph_hands_over_to_the_house_it_names() -> None:
+    text = "So the sky falls. Not if you believe UBS, with its sums:\n\nRates fall in June."
+    assert heard(text)[-1] == ("UBS", "Rates fall in June.")
+
+
+def test_a_colon_behind_what_is_said_about_a_house_hands_nothing_over() -> None:
+    assert heard("A bad day for UBS:\n\nThe shares fell by nine per cent.")[0][0] is None
+
+
+def test_a_capital_behind_a_colon_is_a_lost_paragraph_break() -> None:
+    text = "Then what. UBS has seen it all before: Rates fell in June and lenders did well."
+    assert heard(text)[-1] == ("UBS", "Rates fell in June and lenders did well.")
+
+
+def test_running_prose_behind_a_colon_stays_the_writer_s() -> None:
+    assert heard("UBS had a bad day at the races: the shares fell by nine per cent.")[0][0] is None
+
+
+def test_bullets_under_a_bare_name_are_the_house_s_until_the_next_heading() -> None:
+    text = "Brokers\n\nUBS (Jane Doe)\n- Rates fall in June\n- Stocks rise\n\nDiary\n- Lunch with the auditors"
+    assert ("UBS", "- Rates fall in June\n- Stocks rise") in heard(text)
+
+
+def test_a_person_with_a_team_goes_on_for_the_house_just_quoted() -> None:
+    text = "“Rates will fall in June,” says UBS. Jane Doe and team show how:\n\n> Stocks rise.\n\nWell."
+    assert ("UBS", "> Stocks rise.") in heard(text)
+
+
+def test_its_analyst_speaks_for_the_house_named_before() -> None:
+    text = "UBS raises its target. The shares fell. Its analyst Jane Doe says that rates fall."
+    assert heard(text)[-1] == ("UBS", "Its analyst Jane Doe says that rates fall.")
+
+
+def test_it_adds_goes_on_for_a_house() -> None:
+    assert heard("UBS expects a cut in June. It adds that stocks rise.")[0][0] == "UBS"
+
+
+def test_what_a_speaker_called_something_is_his_but_what_he_has_is_the_writer_s() -> None:
+    text = "UBS’s Jane Doe says rates fall. She called the rise a mistake. She has a cat."
+    assert heard(text) == [
+        ("UBS", "UBS’s Jane Doe says rates fall. She called the rise a mistake."),
+        (None, "She has a cat."),
+    ]
+
+
+@pytest.mark.parametrize("entry", ["10:05 GMT", "Updated at 9.30am", "What the dentists think"])
+def test_a_time_or_a_heading_of_its_own_ends_a_turn(entry: str) -> None:
+    text = f"Here’s UBS:\n\nRates fall in June, and stocks rise.\n\n{entry}\n\nThe dentists are on strike again."
+    assert heard(text)[-1][0] is None
+    assert heard(text)[-1][1].startswith(entry)
+
+
+def test_a_paragraph_that_opens_with_what_a_researcher_says_is_the_researcher_s() -> None:
+    text = "Here’s UBS:\n\nRates fall in June, and stocks rise.\n\nCapital Economics doubts that stocks will rise."
+    assert heard(text)[-1][0] == "Capital Economics"
+
+
+def test_a_house_handed_to_without_its_person_is_quoted_behind_the_person_s_colon() -> None:
+    text = "Rain.\n\nThen there is UBS. In a long piece Jane Doe looks at June:\n\n> Rates fall.\n\nWell."
+    assert ("UBS", "> Rates fall.") in heard(text)
+
+
+def test_the_second_word_of_a_house_s_name_hides_no_verb() -> None:
+    assert heard("Jane Doe, senior analyst at Swissquote Bank, says rates fall.")[0][0] == "Swissquote"
+
+
+def test_a_colon_behind_the_summary_hands_over_to_the_house_just_named() -> None:
+    text = (
+        "There is a long piece from UBS on June. The key passage, on page nine:\n\nRates fall.\n\nFine, but who asked?"
+    )
+    assert ("UBS", "Rates fall.") in heard(text)
+
+
+def test_the_last_word_needs_no_verb() -> None:
+    assert heard("Rain. Last word to UBS’s Jane Doe: “Rates fall a lot in June.”")[-1][0] == "UBS"
+
+
+def test_a_negated_verb_hands_over_too() -> None:
+    assert (
+        heard("Speaking of rain, UBS’s Jane Doe isn’t carrying an umbrella: Rates fall a lot in June.")[-1][0] == "UBS"
+    )
+
+
+def test_an_echo_in_running_prose_shows_that_the_writer_took_over() -> None:
+    text = (
+        "Here’s UBS: Stocks rise in June. The milk price will rise too. "
+        "The milk price was high in May as well. Here’s Citi: Rates will rise a lot."
+    )
+    assert (None, "The milk price was high in May as well. Here’s Citi:") in heard(text)
+
+
+def test_a_turn_carried_by_a_lead_in_ends_with_its_paragraph() -> None:
+    text = "There is a note from UBS on June. The key passage:\n\nRates fall.\n\nThe dentists are on strike again."
+    assert heard(text)[-1] == (None, "The dentists are on strike again.")
+
+
+def test_she_adds_in_a_turn_shows_that_the_writer_is_quoting_again() -> None:
+    text = (
+        "Here’s UBS’s Jane Doe: Rates fall. Stocks rise a lot in June. The rain has noticed. "
+        "“Nobody wants June to end,” she adds. Rain."
+    )
+    assert heard(text)[2:] == [
+        (None, "The rain has noticed."),
+        ("UBS", "“Nobody wants June to end,” she adds."),
+        (None, "Rain."),
+    ]
+
+
+def test_her_target_is_the_speaker_s() -> None:
+    text = "UBS’s Jane Doe says rates fall. Her target of $9 rests on June."
+    assert heard(text) == [("UBS", text)]

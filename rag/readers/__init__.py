@@ -21,7 +21,7 @@ from rag.readers.parsed import Attachment, Parsed
 from rag.readers.text import document_id
 from rag.records import Document, Failure, SourceFile
 
-__all__ = ["READERS", "Reader", "Reading", "is_readable", "open_source", "read"]
+__all__ = ["READERS", "Reader", "Reading", "in_maildir", "is_readable", "open_source", "read"]
 
 _MBOX_LIMIT = 20_000_000_000
 _MAX_ATTACHMENTS = 1000
@@ -111,7 +111,7 @@ _TNEF = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
 def is_readable(path: str) -> bool:
     """Whether there may be a reader for a file of this name."""
     suffix = os.path.splitext(path)[1].lower()
-    return suffix in READERS or not suffix or _in_maildir(path)
+    return suffix in READERS or not suffix or in_maildir(path)
 
 
 def read(
@@ -302,7 +302,7 @@ def _below(root: Path, path: str) -> Path:
 def _reader(path: str, file: BufferedReader) -> Reader:
     """The reader for an open file, by its folder, its suffix, or its start: mailboxes and mails often have none."""
     suffix = PurePosixPath(path).suffix.lower()
-    if _in_maildir(path):
+    if in_maildir(path):
         return READERS[".eml"]
     if not suffix and mail.is_mbox(file.peek(_PEEK)):
         return READERS[".mbox"]
@@ -315,6 +315,7 @@ def _reader(path: str, file: BufferedReader) -> Reader:
     return READERS[suffix]
 
 
-def _in_maildir(path: str) -> bool:
+def in_maildir(path: str) -> bool:
+    """Whether a file is a message of a Maildir, by its place."""
     folder = f"//{path}".rsplit("/", 2)[1]
     return folder in ("cur", "new") and os.path.splitext(path)[1].lower() not in READERS
