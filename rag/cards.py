@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rag.errors import RagError
-from rag.present import printable
+from rag.present import place, printable
 from rag.prompts import speaker
 from rag.records import Answer, Quote, Sentence
 from rag.sentences import one_line
@@ -73,7 +73,7 @@ def _card(quote: Quote) -> str:
     return (
         f'<article class="rag-card"><header><strong>[{quote.label}]</strong> {about}</header>'
         f"<blockquote>{escaped(one_line(quote.text))}</blockquote>"
-        f'<p class="rag-path">{escaped(document.path)}</p></article>'
+        f'<p class="rag-path">{escaped(place(quote.hit))}</p></article>'
     )
 
 

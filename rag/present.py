@@ -22,6 +22,7 @@ from rag.records import Answer, Hit, Quote, SyncReport
 from rag.sentences import one_line
 
 _DIGEST = 20
+_COPIES = 3
 
 
 def printable(text: str) -> str:
@@ -118,21 +119,23 @@ def _heading(hit: Hit) -> str:
 def quote_text(quote: Quote, stream: IO[str]) -> str:
     """A quote as three parts: who and when, the verbatim lines, where they stand."""
     lines = wrapped(one_line(quote.text), stream, "    │ ")
-    return f"[{quote.label}] {_heading(quote.hit)}\n{lines}\n    {_place(quote.hit)}"
+    return f"[{quote.label}] {_heading(quote.hit)}\n{lines}\n    {place(quote.hit)}"
 
 
-def _place(hit: Hit) -> str:
+def place(hit: Hit) -> str:
     """The file, what in it, and who repeats it."""
     attached = hit.document.meta.get("attachment")
     within = f", {attached}" if attached else ""
-    copies = ", ".join(dict.fromkeys(document.path for document in hit.copies if document.path != hit.document.path))
-    return label(f"{hit.document.path}{within}{f' (also in {copies})' if copies else ''}")
+    copies = list(dict.fromkeys(copy.path for copy in hit.copies if copy.path != hit.document.path))
+    more = f" and {len(copies) - _COPIES} more" if len(copies) > _COPIES else ""
+    repeated = f" (also in {', '.join(copies[:_COPIES])}{more})" if copies else ""
+    return label(f"{hit.document.path}{within}{repeated}")
 
 
 def hit_text(rank: int, hit: Hit, stream: IO[str]) -> str:
     """A hit as ``rag search`` shows it."""
-    place = f"    {_place(hit)}  ({hit.score:.4f})"
-    return f"{rank:2}. {_heading(hit)}\n{wrapped(one_line(hit.chunk.text), stream, '    │ ')}\n{place}"
+    where = f"    {place(hit)}  ({hit.score:.4f})"
+    return f"{rank:2}. {_heading(hit)}\n{wrapped(one_line(hit.chunk.text), stream, '    │ ')}\n{where}"
 
 
 def footnotes(answer: Answer) -> Iterator[str]:
