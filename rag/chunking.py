@@ -45,7 +45,7 @@ def chunk_document(document: Document, *, words: int) -> list[Chunk]:
 
 
 def _is_crumb(text: str) -> bool:
-    return len(text.split()) <= _CRUMB_WORDS and text[-1] not in '.!?…”"' and not any(map(str.isdigit, text))
+    return len(text.split()) <= _CRUMB_WORDS and not any(mark.isdigit() or mark in '.!?…”"' for mark in text)
 
 
 def header(document: Document, voice: Voice) -> str:
