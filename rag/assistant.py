@@ -120,8 +120,8 @@ class Assistant:
     def sync(self, *, settle: float = 0.0, progress: Progress | None = None) -> SyncReport:
         """Make the index equal the corpus, building it if there is none.
 
-        A file that was written to in the last ``settle`` seconds is left for another time. Raises IndexBusy and
-        CorpusMissing.
+        A file that was written to in the last ``settle`` seconds is left for another time. Unless the assistant
+        was opened with ``own``, no other thread may search meanwhile. Raises IndexBusy and CorpusMissing.
         """
         with contextlib.nullcontext() if self._owner else ownership(self.settings.index):
             require_corpus(self.settings.corpus)
@@ -143,7 +143,12 @@ class Assistant:
     def follow(
         self, stop: threading.Event, tell: Callable[[SyncReport], None], complain: Callable[[RagError], None]
     ) -> None:
-        """Keep the index equal to the corpus until ``stop`` is set; see `rag.watching.follow`."""
+        """Keep the index equal to the corpus until ``stop`` is set; see `rag.watching.follow`.
+
+        Others may search meanwhile, so the assistant must have been opened with ``own``. Raises ValueError.
+        """
+        if not self._owner:
+            raise ValueError("open the assistant with own=True to follow the corpus")
         follow(self.settings.corpus, lambda settle: self.sync(settle=settle), stop, tell, complain)
 
     def _open_catalogue(self) -> None:

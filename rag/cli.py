@@ -187,7 +187,7 @@ def serve(arguments: argparse.Namespace) -> int:
         _refresh(desk)
         desk.preload()
         stop = threading.Event()
-        watcher = threading.Thread(target=inbox.follow_corpus, args=(desk, stop, say), name="watching", daemon=True)
+        watcher = threading.Thread(target=inbox.follow_corpus, args=(desk, stop), name="watching", daemon=True)
         watcher.start()
         try:
             chat(desk, host=arguments.host, port=arguments.port)

@@ -93,10 +93,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What decides which of several versions of a message is quoted."""
+    """What decides which of several versions of a message is quoted; ``known`` is whether its house is."""
 
     document_id: str
     readability: float
+    known: bool
     role: Role
     date: datetime
 
@@ -216,7 +217,9 @@ def readability(text: str) -> float:
 
 
 def better(one: Version, other: Version) -> Version:
-    """The version to quote: readable before degraded, own mail before a quotation, then the earlier one."""
+    """The version to quote: readable before degraded, a known house before none (for anybody can send words, with any
+    date, that are not his), own mail before a quotation, then the earlier one.
+    """
     return min(one, other, key=_precedence)
 
 
@@ -298,9 +301,10 @@ def _bag_in(passage: str, other: Wording) -> bool:
     )
 
 
-def _precedence(version: Version) -> tuple[bool, bool, datetime, str]:
+def _precedence(version: Version) -> tuple[bool, bool, bool, datetime, str]:
     """Degraded or not, rather than the number: a pair of quotation marks must not outrank the house's own mail."""
-    return version.readability < _QUOTABLE, version.role != "author", version.date, version.document_id
+    degraded = version.readability < _QUOTABLE
+    return degraded, not version.known, version.role != "author", version.date, version.document_id
 
 
 def _depth(text: str, start: int) -> int:
@@ -345,11 +349,16 @@ def _worded(text: str) -> Iterator[_Token]:
             yield _Token(stem, firm=word[0].isupper(), turning=False)
 
 
-@lru_cache(maxsize=65536)
 def _content(word: str) -> str:
     """The stem of a content word in lower case; empty for a function word, a single letter, or what is no word."""
+    # Before the cache, which would keep 65,536 words of any length.
+    return "" if len(word) > _LONGEST_WORD else _content_stem(word)
+
+
+@lru_cache(maxsize=65536)
+def _content_stem(word: str) -> str:
     word = word.replace("’", "'").removesuffix("'s")
-    if word in FUNCTION_WORDS or word in _NEGATIONS or len(word) > _LONGEST_WORD or word.endswith("n't"):
+    if word in FUNCTION_WORDS or word in _NEGATIONS or word.endswith("n't"):
         return ""
     letters = "".join(_LETTERS.findall(word))
     return "" if len(letters) < 2 or letters in FUNCTION_WORDS else _stem(letters)

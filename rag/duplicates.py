@@ -2,18 +2,22 @@
 
 In: documents on their way into the catalogue. Out: for each passage that is a copy, the document to quote in its
 place, and the band hashes by which later copies will find this one. A copy keeps its place in the catalogue, but no
-search finds it; what an edited copy adds stays to be found. It writes nothing.
+search finds it; what an edited copy adds stays to be found. What one house says is never a copy of what another
+says. It writes nothing.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rag.copies import (
     Message,
     Version,
+    Wording,
     better,
     messages,
     readability,
@@ -27,8 +31,11 @@ from rag.records import Chunk, Document
 from rag.store import Catalogue
 
 # A series of like mails (closing prices, every day) has thousands of near relatives. Of each band the oldest are
-# looked at, for the original is among them, and of those the nearest are read.
-_OLDEST, _NEAREST = 20, 8
+# looked at, and of those the nearest are read; of a thread that quotes hundreds of mails, the first.
+_OLDEST, _NEAREST, _MESSAGES = 20, 8, 40
+
+# Copies of a copy that are pointed to its original: the rest is found as copies of the copy.
+_HANDED_ON = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +46,23 @@ class Duplicates:
     bands: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Telling:
-    """One message of a document, with what is needed to compare it."""
+    """One message of a document, with what is needed to compare it; ``houses`` are those that speak in it."""
 
     document: Document
     message: Message
     stems: frozenset[str]
     version: Version
+    houses: frozenset[str]
+
+    @cached_property
+    def wording(self) -> Wording:
+        return wording(self.message.text)
+
+    def holds(self, chunk: Chunk) -> bool:
+        """Whether ``chunk`` is part of this message."""
+        return _within(chunk.start, self.message.spans)
 
 
 def find_duplicates(catalogue: Catalogue, new: Sequence[tuple[Document, Sequence[Chunk]]]) -> Duplicates:
@@ -102,15 +118,27 @@ class _Search:
 
     def _told(self, document_id: str) -> list[_Telling]:
         if document_id not in self._tellings:
-            self._tellings[document_id] = _tellings(self._catalogue.document(document_id))
+            document = self._catalogue.documents([document_id]).get(document_id)
+            self._tellings[document_id] = _tellings(document) if document else []
         return self._tellings[document_id]
 
     def _mark(self, worse: _Telling, best: _Telling) -> None:
-        """Mark the chunks of ``worse`` that ``best`` says as well; what was marked before keeps its mark."""
-        said = wording(best.message.text)
+        """Mark the chunks of ``worse`` that ``best`` says as well, and what is marked as copies of them."""
         for chunk in self._chunks_of(worse.document):
-            if _is_in(chunk, worse.message.spans) and says_the_same(chunk.text, said):
+            house = chunk.voice.house
+            allowed = house is None or house in best.houses
+            if allowed and worse.holds(chunk) and says_the_same(chunk.text, best.wording):
                 self.copies[chunk.id] = best.document.id
+        stored = self._catalogue.copies_of(worse.document.id, _HANDED_ON)
+        waiting = [
+            (document_id, chunk.id, chunk.text)
+            for document_id, chunks in self._chunks.items()
+            for chunk in chunks
+            if self.copies.get(chunk.id) == worse.document.id
+        ]
+        for document_id, chunk_id, text in (*stored, *waiting):
+            if document_id != best.document.id and says_the_same(text, best.wording):
+                self.copies[chunk_id] = best.document.id
 
     def _chunks_of(self, document: Document) -> Iterable[Chunk]:
         if document.id not in self._chunks:
@@ -119,16 +147,17 @@ class _Search:
 
 
 def _tellings(document: Document) -> list[_Telling]:
-    return [
-        _Telling(
-            document,
-            message,
-            stems(message.text),
-            Version(document.id, readability(message.text), message.role, message.date),
-        )
-        for message in messages(document)
-    ]
+    found = []
+    for message in messages(document)[:_MESSAGES]:
+        spoken = [voice for voice in document.voices if voice.prose and _within(voice.start, message.spans)]
+        house = next((voice.house for voice in spoken), None)
+        version = Version(document.id, readability(message.text), house is not None, message.role, message.date)
+        houses = frozenset(voice.house for voice in spoken if voice.house)
+        found.append(_Telling(document, message, stems(message.text), version, houses))
+    return found
 
 
-def _is_in(chunk: Chunk, spans: Sequence[tuple[int, int]]) -> bool:
-    return any(start <= chunk.start < end for start, end in spans)
+def _within(at: int, spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether a place lies in one of ``spans``, which are in order."""
+    place = bisect_right(spans, at, key=lambda span: span[0]) - 1
+    return place >= 0 and at < spans[place][1]

@@ -21,7 +21,7 @@ from rag.errors import RagError
 if TYPE_CHECKING:
     from rag.assistant import Assistant
     from rag.mirror import MirrorReport
-    from rag.records import Progress
+    from rag.records import Progress, SyncReport
 
 
 def index(desk: Assistant, *, imap: str | None, watch: bool, as_json: bool) -> None:
@@ -51,17 +51,25 @@ def _watch(desk: Assistant, mailbox: _Mailbox | None, *, as_json: bool) -> None:
         if as_json:
             desk.follow(stop, lambda report: present.write_json(asdict(report), sys.stdout), say_error)
         else:
-            follow_corpus(desk, stop, lambda text: print(text, flush=True))
+            desk.follow(stop, _digester(lambda text: print(text, flush=True)), say_error)
     finally:
         stop.set()
 
 
-def follow_corpus(desk: Assistant, stop: threading.Event, say: Callable[[str], None]) -> None:
-    """Keep the index up to date, and say what has arrived; what keeps it from being followed is said too."""
+def follow_corpus(desk: Assistant, stop: threading.Event) -> None:
+    """Keep the index up to date beside other work; what arrives, and what keeps it from being followed, is said."""
     try:
-        desk.follow(stop, lambda report: say(present.digest_text(report, datetime.now())), say_error)
+        desk.follow(stop, _digester(say), say_error)
     except RagError as error:
         say_error(error)
+
+
+def _digester(say: Callable[[str], None]) -> Callable[[SyncReport], None]:
+    def tell(report: SyncReport) -> None:
+        if text := present.digest_text(report, datetime.now()):
+            say(text)
+
+    return tell
 
 
 class _Mailbox:
@@ -73,12 +81,12 @@ class _Mailbox:
         self._mailbox = parse_address(address)
         self._password = find_password(self._mailbox)
         self._folder = corpus / "imap" / self._mailbox.folder_name
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
 
     def fetch(self, progress: Progress) -> str:
         """Mirror it once, and say what that did."""
         from rag.mirror import mirror
 
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
         return self._told(mirror(self._mailbox, self._folder, password=self._password, progress=progress))
 
     def follow(self, stop: threading.Event) -> None:
@@ -86,7 +94,6 @@ class _Mailbox:
         from rag.mirror import follow
 
         try:
-            self._folder.parent.mkdir(parents=True, exist_ok=True)
             follow(
                 self._mailbox,
                 self._folder,

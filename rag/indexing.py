@@ -55,7 +55,7 @@ def pending(root: Path, catalogue: Catalogue) -> bool:
             if sighting.state in (*_DIFFERS, "touched"):
                 return True
             _count_off(census, sighting)
-        return bool(census.missing())
+        return bool(census.missing()) or catalogue.has_orphans()
 
 
 def sync(
@@ -73,7 +73,6 @@ def sync(
     A file that was written to in the last ``settle`` seconds is left for another time.
     Raises CorpusMissing and IndexDamaged. A file that cannot be read is a row in ``failed``.
     """
-    require_corpus(root)
     _refuse_another(root, catalogue)
     total = (
         sum(one.source.size for one in sightings(root, catalogue.sources) if one.state in _DIFFERS) if progress else 0
@@ -89,16 +88,27 @@ def sync(
         if run.touched:
             catalogue.touch(run.touched)
         removed = census.missing()
-        catalogue.remove(removed)
-    return run.report(removed)
+        if removed:
+            _refuse_another(root, catalogue)  # a disk may have gone meanwhile
+        moved = catalogue.held_twice(removed)
+        run.compare_again(catalogue.remove(removed))
+    return run.report(removed, moved)
 
 
 def _refuse_another(root: Path, catalogue: Catalogue) -> None:
     """Raise CorpusMissing if nothing that is indexed lies in ``root``: an unmounted disk, another folder."""
+    require_corpus(root)
     known = catalogue.counts()["files"]
-    found = sightings(root, catalogue.sources)
-    if not known or any(one.state in ("changed", "unchanged") or _is_hidden(catalogue, one) for one in found):
+    if not known:
         return
+    with catalogue.census() as census:
+        for sighting in sightings(root, catalogue.sources):
+            if sighting.state in ("changed", "unchanged"):
+                return
+            if sighting.state == "failed":
+                _count_off(census, sighting)
+        if len(census.missing()) < known:  # they may be behind what could not be opened
+            return
     moved = identified(root, sightings(root, catalogue.sources), catalogue.sources)
     if any(catalogue.holds(one.source.sha256) for one in moved):
         return
@@ -113,15 +123,6 @@ def _count_off(census: Census, sighting: Sighting) -> None:
     census.see(sighting.path)
     if sighting.state == "failed":
         census.see_below(sighting.path)
-
-
-def _is_hidden(catalogue: Catalogue, sighting: Sighting) -> bool:
-    """Whether indexed files may be behind something that could not be opened."""
-    if sighting.state != "failed":
-        return False
-    with catalogue.census() as census:
-        _count_off(census, sighting)
-        return len(census.missing()) < catalogue.counts()["files"]
 
 
 @dataclass(slots=True)
@@ -184,7 +185,9 @@ class _Run:
 
     def take(self, source: SourceFile, item: Item) -> None:
         """Take in one message or note."""
-        failures = self.catalogue.document_failures(item.id) if item.known else item.failures
+        failures = item.failures
+        if item.known:
+            failures = self._batch.failures.get(item.id) or self.catalogue.document_failures(item.id)
         self._open.failures += failures
         self.failed += failures
         self.left_out.update(item.left_out)
@@ -235,8 +238,11 @@ class _Run:
     def finish(self, source: SourceFile) -> None:
         """Note that a file has been read to its end; its row is committed with the last of its documents."""
         opened = self._open
-        if opened.ids or opened.failures:  # else it has vanished meanwhile
+        if opened.ids or opened.failures:
             self._batch.files.append((KnownFile(source, tuple(opened.failures)), opened.ids))
+        else:  # it has vanished meanwhile
+            self.added = [path for path in self.added if path != source.path]
+            self.changed = [path for path in self.changed if path != source.path]
         if opened.ids and not opened.fresh:
             self.duplicates.append(source.path)
         self._batch.size += source.size - opened.size  # the lines between the messages of an mbox
@@ -284,8 +290,15 @@ class _Run:
             done = min(self.total, self.done + round(share * self._batch.size))
             self.progress(done, self.total, f"indexing, {self.messages:,} messages and notes")
 
-    def report(self, removed: Sequence[str]) -> SyncReport:
-        """Say what was done; failures of files that were not read again are told again."""
+    def compare_again(self, freed: Sequence[str]) -> None:
+        """Look for another original of what were copies of documents that have gone."""
+        for start in range(0, len(freed), _BATCH_DOCUMENTS):
+            documents = self.catalogue.documents(freed[start : start + _BATCH_DOCUMENTS]).values()
+            found = find_duplicates(self.catalogue, [(one, self.catalogue.chunks(one)) for one in documents])
+            self.catalogue.add(Batch((), {}, (), copies=found.copies))
+
+    def report(self, removed: Sequence[str], moved: Sequence[str]) -> SyncReport:
+        """Say what was done."""
         read = {*self.added, *self.changed, *removed, *(failure.path for failure in self.failed)}
         before = (
             failure for path, rows in self.catalogue.file_failures().items() if path not in read for failure in rows
@@ -294,10 +307,12 @@ class _Run:
             added=tuple(self.added),
             changed=tuple(self.changed),
             removed=tuple(removed),
+            moved=tuple(moved),
             unchanged=self.unchanged,
             duplicates=tuple(self.catalogue.held_twice(self.duplicates)),
             skipped=tuple(self.skipped),
-            failed=(*self.failed, *before),
+            failed=tuple(self.failed),
+            failed_before=tuple(before),
             left_out=dict(self.left_out.most_common()),
             documents=self.documents,
             arrived=tuple(arrival for _, _, arrival in sorted(self._arrived, reverse=True)),

@@ -158,14 +158,16 @@ def footnotes(answer: Answer) -> Iterator[str]:
 
 
 def digest_text(report: SyncReport, now: datetime) -> str:
-    """What has arrived: who wrote, about what, what was there already, and what could not be read."""
+    """What has arrived: who wrote, about what, what was there already, and what could not be read; empty if nothing."""
     told = _counted(
         (report.documents, "new"),
         (len(report.duplicates), "duplicates"),
-        (len(report.removed), "gone"),
+        (len(report.removed) - len(report.moved), "gone"),
         (len(report.failed), "not readable"),
     )
-    lines = [f"{now:%H:%M:%S}  {told or 'nothing new'}"]
+    if not told:
+        return ""
+    lines = [f"{now:%H:%M:%S}  {told}"]
     for arrival in report.arrived[:_DIGEST]:
         writer = " ".join(part for part in (arrival.house, f"({arrival.author})" if arrival.author else "") if part)
         carried = f", attached to “{arrival.parent}”" if arrival.parent else ""
@@ -198,7 +200,8 @@ def changes_text(report: SyncReport) -> str:
 def report_text(report: SyncReport, status: Status) -> str:
     """What a sync did, and what the index holds now."""
     lines = [changes_text(report)]
-    lines += [f"  not readable: {label(failure.path)}: {label(failure.reason)}" for failure in report.failed]
+    failed = (*report.failed, *report.failed_before)
+    lines += [f"  not readable: {label(failure.path)}: {label(failure.reason)}" for failure in failed]
     lines += [f"  duplicate: {label(path)}" for path in report.duplicates]
     lines += [f"  other format: {label(path)}" for path in report.skipped]
     if report.left_out:

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -31,8 +32,8 @@ from rag.readers import Reading, read
 from rag.records import Chunk, Document, Failure, SourceFile, Voice
 
 _DEATHS = 5
-_LONGEST_LINE = 500_000_000
-_AHEAD = 64
+_LONGEST_LINE = 200_000_000
+_AHEAD = 16
 _TURNOVER = 2000
 
 
@@ -78,6 +79,9 @@ class Task:
     limits: Limits = Limits()
 
 
+_Result = tuple[SourceFile, Item | None] | BaseException | None
+
+
 def readings(
     task: Task, sources: Iterator[SourceFile], known: Callable[[str], bool]
 ) -> Generator[tuple[SourceFile, Item | None], None, None]:
@@ -85,30 +89,27 @@ def readings(
 
     ``sources`` and ``known`` are called from a thread. Closing the iterator ends the child at once.
     """
-    results: queue.Queue[tuple[SourceFile, Item | None] | BaseException | None] = queue.Queue(_AHEAD)
+    results: queue.Queue[_Result] = queue.Queue(_AHEAD)
     stop = threading.Event()
     desk = _Desk(task, known, stop)
 
-    def put(result: tuple[SourceFile, Item | None] | BaseException | None) -> None:
-        while not stop.is_set():
-            with contextlib.suppress(queue.Full):
-                results.put(result, timeout=0.2)
-                return
+    def deliver() -> None:
+        for source in sources:
+            for item in desk.read(source):
+                _put(results, (source, item), stop)
+                if stop.is_set():
+                    return
+            _put(results, (source, None), stop)
 
     def work() -> None:
         ending: BaseException | None = None
         try:
-            for source in sources:
-                for item in desk.read(source):
-                    put((source, item))
-                if stop.is_set():
-                    return
-                put((source, None))
+            deliver()
         except BaseException as error:
             ending = error  # raised again where the results are taken
         finally:
             desk.close()
-            put(ending)
+            _put(results, ending, stop)
 
     thread = threading.Thread(target=work, name="reading", daemon=True)
     thread.start()
@@ -121,6 +122,13 @@ def readings(
         stop.set()
         desk.kill()
         thread.join(timeout=5)  # it may be hashing a mailbox of many gigabytes
+
+
+def _put(results: queue.Queue[_Result], result: _Result, stop: threading.Event) -> None:
+    while not stop.is_set():
+        with contextlib.suppress(queue.Full):
+            results.put(result, timeout=0.2)
+            return
 
 
 class _Desk:
@@ -140,17 +148,19 @@ class _Desk:
         while not self._stop.is_set():
             try:
                 for item in self._ask(source, skip=done, bare=bare):
-                    done += 1
+                    done, deaths = done + 1, 0
                     yield item
                 return
             except _Died as death:
                 self._drop()
                 if self._stop.is_set():
                     return
-                if not self._named:  # it died of the file, not of a message
+                deaths += 1
+                if not self._named and deaths > 1:  # it dies of the file, not of a message
                     yield Item("", failures=(Failure(source.path, str(death)),))
                     return
-                deaths += 1
+                if not self._named:
+                    continue
                 place = f"{source.path}#{done + 1}" if done else source.path
                 if deaths == _DEATHS:
                     yield Item("", failures=(Failure(place, f"{death}, like others before it: the rest is left out"),))
@@ -162,14 +172,17 @@ class _Desk:
                 yield Item("", failures=(Failure(place, str(death)),))
 
     def _ask(self, source: SourceFile, *, skip: int, bare: int) -> Iterator[Item]:
-        self._named = False
+        self._named = False  # whether a message was asked for and has not come yet
         child = self._child = self._child or _Child(self._task)
         child.tell({**asdict(source), "skip": skip, "bare": bare})
         while "end" not in (answer := child.hear()):
-            self._named = True
             if "ask" in answer:
-                child.tell({"known": self._known(answer["ask"])})
+                if self._named:
+                    raise _Died(_NONSENSE)
+                self._named = True
+                child.tell({"known": self._known(str(answer["ask"]))})
                 continue
+            self._named = False
             yield _item_from(answer)
             self._read += 1
         if self._read >= _TURNOVER:  # what libraries leak is given back
@@ -190,6 +203,9 @@ class _Desk:
     def _drop(self) -> None:
         self.kill()
         self._child = None
+
+
+_NONSENSE = "reading it made the reader talk nonsense"
 
 
 class _Died(Exception):
@@ -237,11 +253,19 @@ class _Child:
             raise _Died(f"reading it took longer than {self._limits.wall:.0f} s") from error
         if not line.endswith(b"\n"):
             raise _Died(self._verdict())
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            answer = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _Died(_NONSENSE) from error
+        if not isinstance(answer, dict):
+            raise _Died(_NONSENSE)
         return answer
 
     def _verdict(self) -> str:
-        code = self._process.wait()
+        try:
+            code = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:  # it has closed its pipe, or says more than anybody could
+            return _NONSENSE
         if code == -getattr(signal, "SIGXCPU", 0) and code:
             return f"reading it took longer than {self._limits.processor} s"
         return f"reading it ended the reader ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
@@ -261,7 +285,8 @@ class _Child:
         """End it now."""
         self._process.kill()
         self._process.wait()
-        while self._pump.is_alive():  # it may be waiting for room
+        end = time.monotonic() + 5  # the pipe stays open if the child has left one of its own behind
+        while self._pump.is_alive() and time.monotonic() < end:  # it may be waiting for room
             with contextlib.suppress(queue.Empty):
                 self._lines.get(timeout=0.05)
         with contextlib.suppress(queue.Full):
@@ -273,14 +298,23 @@ class _Child:
 
 
 def _item_from(answer: Mapping[str, Any]) -> Item:
-    return Item(
-        answer["id"],
-        answer["size"],
-        tuple(_cut_from(cut) for cut in answer["cuts"]),
-        tuple(Failure(*pair) for pair in answer["failures"]),
-        tuple(answer["left_out"]),
-        answer["known"],
-    )
+    """The item that `_told` wrote down. Raises _Died where it cannot be one."""
+    try:
+        item = Item(
+            str(answer["id"]),
+            int(answer["size"]),
+            tuple(_cut_from(cut) for cut in answer["cuts"]),
+            tuple(Failure(*pair) for pair in answer["failures"]),
+            tuple(answer["left_out"]),
+            bool(answer["known"]),
+        )
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise _Died(_NONSENSE) from error
+    documents = [cut.document for cut in item.cuts]
+    ids = {document.id for document in documents}
+    if documents and (documents[0].id != item.id or not {one.parent for one in documents[1:]} <= ids):
+        raise _Died(_NONSENSE)
+    return item
 
 
 def _cut_from(cut: Mapping[str, Any]) -> Cut:
@@ -333,9 +367,13 @@ def _serve(orders: IO[bytes], answers: IO[bytes], task: Task) -> None:
 
 def _told(reading: Reading, words: int) -> dict[str, object]:
     cuts, failures = [], list(reading.failures)
+    cut_ids: set[str] = set()
     for document in reading.documents:
+        if document.parent and document.parent not in cut_ids:
+            continue  # what is attached to a mail that failed has nothing to hang on
         try:
             cuts.append(_cut(document, words))
+            cut_ids.add(document.id)
         except Exception as error:
             # The text is anybody's; one document must not end a sync for all others.
             failures.append(Failure(reading.place, f"it cannot be analysed ({type(error).__name__})"))
@@ -363,7 +401,7 @@ def _cut(document: Document, words: int) -> dict[str, object]:
 
 def _allow_more_time(seconds: int) -> None:
     """Give the next message its own seconds of the processor; beyond them the kernel ends this process."""
-    with contextlib.suppress(ImportError):  # Windows: there the parent's clock has to do
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows: there the parent's clock has to do
         import resource
 
         used = resource.getrusage(resource.RUSAGE_SELF)

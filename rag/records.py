@@ -195,20 +195,23 @@ class Arrival:
 class SyncReport:
     """What one sync did; ``added``, ``changed``, ``removed``, ``duplicates`` and ``skipped`` are paths.
 
-    ``duplicates`` brought nothing new; ``skipped`` are of a format that no reader knows, and ``left_out`` counts
-    attachments of such formats, by suffix. ``documents`` is the number of new ones, ``arrived`` the latest of them.
-    ``copies`` is the number of passages that another document says as well, ``waiting`` that of files which were
-    being written and are left for the next sync. ``embedded`` counts chunks that went through the embedding model,
-    ``reused`` those whose vector was known.
+    Of the ``removed``, the content of the ``moved`` is still there, under another name. ``failed`` could not be read
+    now, ``failed_before`` when it was read. ``duplicates`` brought nothing new; ``skipped`` are of a format that no
+    reader knows, and ``left_out`` counts attachments of such formats, by suffix. ``documents`` is the number of new
+    ones, ``arrived`` the latest of them. ``copies`` is the number of passages that another document says as well,
+    ``waiting`` that of files which were being written and are left for the next sync. ``embedded`` counts chunks
+    that went through the embedding model, ``reused`` those whose vector was known.
     """
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
     unchanged: int = 0
     duplicates: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     failed: tuple[Failure, ...] = ()
+    failed_before: tuple[Failure, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     documents: int = 0
     arrived: tuple[Arrival, ...] = ()

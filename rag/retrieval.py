@@ -133,10 +133,10 @@ class Retriever:
         said = _stems(hit.chunk.text)
         copying = (
             document_id
-            for document_id, text in self._catalogue.copies_of(hit.document.id, _COPIES)
+            for document_id, _, text in self._catalogue.copies_of(hit.document.id, _COPIES)
             if _shared(said, _stems(text)) >= _COPIED
         )
-        return _copied_by(hit, [self._catalogue.document(document_id) for document_id in dict.fromkeys(copying)])
+        return _copied_by(hit, list(self._catalogue.documents(copying).values()))
 
     def refusal(self, question: str, hits: Sequence[Hit], filters: Filters | None = None) -> str:
         """Why ``hits`` cannot answer ``question``, in words; empty if they may."""

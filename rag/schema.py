@@ -53,11 +53,12 @@ CREATE TABLE bands (
     PRIMARY KEY (band, document)
 ) WITHOUT ROWID;
 CREATE INDEX bands_document ON bands (document);
-CREATE VIEW held AS
-    SELECT path, document_id, NULL AS parent FROM file_documents
-    UNION ALL
-    SELECT path, attachments.document_id, parent FROM attachments
-    JOIN file_documents ON file_documents.document_id = parent;
+CREATE VIEW held AS WITH RECURSIVE reached (path, document_id, parent) AS (
+    SELECT path, document_id, NULL FROM file_documents
+    UNION
+    SELECT path, attachments.document_id, attachments.parent FROM attachments
+    JOIN reached ON attachments.parent = reached.document_id
+) SELECT path, document_id, parent FROM reached;
 CREATE TABLE vectors (digest TEXT PRIMARY KEY, vector BLOB NOT NULL);
 CREATE TABLE chunks (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
@@ -74,6 +75,24 @@ CREATE VIRTUAL TABLE words USING fts5 (
     header, text, terms, tokenize = "porter unicode61 remove_diacritics 2"
 );
 CREATE TRIGGER chunk_gone AFTER DELETE ON chunks BEGIN DELETE FROM words WHERE rowid = old.number; END;
+"""
+
+
+# Up from a document over the mails that it came with, to a file that holds one of them.
+HOLDER = """
+WITH RECURSIVE up (id, parent) AS (
+    SELECT ?1, (SELECT min(parent) FROM attachments WHERE document_id = ?1)
+    UNION SELECT attachments.parent, up.parent FROM attachments JOIN up ON attachments.document_id = up.id
+) SELECT path, CASE WHEN up.id = ?1 THEN NULL ELSE up.parent END FROM up
+JOIN file_documents ON file_documents.document_id = up.id ORDER BY up.id != ?1, path LIMIT 1
+"""
+
+# The documents that a file holds, with all that came with them.
+HELD_BY = """
+WITH RECURSIVE below (id) AS (
+    SELECT document_id FROM file_documents WHERE path = ?
+    UNION SELECT attachments.document_id FROM attachments JOIN below ON parent = below.id
+) SELECT id FROM below
 """
 
 

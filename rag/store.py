@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
 from rag.ownership import make_folder
 from rag.reading import voice_facts, voice_from
 from rag.records import Chunk, Document, Failure, SourceFile
-from rag.schema import FILE, SCHEMA, Batch, Entry, Filters, connect, translated
+from rag.schema import FILE, HELD_BY, HOLDER, SCHEMA, Batch, Entry, Filters, KnownFile, connect, translated
 
 # All chunks of a mail share its subject: a word there must not lift its signature to the top.
 _BM25 = "bm25(words, 0.3, 1.0, 1.0)"
@@ -38,24 +39,25 @@ _NO_COPY = "{} NOT IN (SELECT number FROM chunks WHERE copy_of IS NOT NULL)"
 class Census:
     """The indexed files that have been seen in the corpus; what was not seen is gone."""
 
-    def __init__(self, run: Callable[..., Iterator[Any]]) -> None:
+    def __init__(self, run: Callable[..., Iterator[Any]], table: str) -> None:
         """Use `Catalogue.census`."""
         self._run = run
+        self._table = table
 
     def see(self, path: str) -> None:
         """Count off a file."""
-        self._run("INSERT OR IGNORE INTO seen VALUES (?)", (path,))
+        self._run(f"INSERT OR IGNORE INTO {self._table} VALUES (?)", (path,))
 
     def see_below(self, folder: str) -> None:
         """Count off what was indexed below a folder; the empty path is the corpus."""
         self._run(
-            "INSERT OR IGNORE INTO seen SELECT path FROM files WHERE (path > ? AND path < ?) OR ? = ''",
+            f"INSERT OR IGNORE INTO {self._table} SELECT path FROM files WHERE (path > ? AND path < ?) OR ? = ''",
             (f"{folder}/", f"{folder}0", folder),  # "0" follows "/"
         )
 
     def missing(self) -> list[str]:
         """The indexed files that were not seen, by path."""
-        return [row[0] for row in self._run("SELECT path FROM files WHERE path NOT IN seen ORDER BY path")]
+        return [row[0] for row in self._run(f"SELECT path FROM files WHERE path NOT IN {self._table} ORDER BY path")]
 
 
 class Catalogue:
@@ -66,6 +68,7 @@ class Catalogue:
         self.folder = folder
         self._connection = connection
         self._lock = threading.RLock()
+        self._censuses = count()
 
     @classmethod
     def open(cls, folder: Path, *, fingerprint: str | None = None) -> Catalogue:
@@ -150,11 +153,12 @@ class Catalogue:
     @contextmanager
     def census(self) -> Iterator[Census]:
         """Count off the indexed files, to see which are left."""
-        self._read("CREATE TEMP TABLE seen (path TEXT PRIMARY KEY) WITHOUT ROWID")
+        table = f"seen_{next(self._censuses)}"
+        self._read(f"CREATE TEMP TABLE {table} (path TEXT PRIMARY KEY) WITHOUT ROWID")
         try:
-            yield Census(self._read)
+            yield Census(self._read, table)
         finally:
-            self._read("DROP TABLE seen")
+            self._read(f"DROP TABLE {table}")
 
     def known_documents(self, ids: Collection[str]) -> set[str]:
         """Which of ``ids`` are in the catalogue, whole."""
@@ -196,13 +200,7 @@ class Catalogue:
             pairs = [(band, document_id) for document_id, bands in batch.bands.items() for band in bands]
             connection.executemany("INSERT OR IGNORE INTO bands SELECT ?, number FROM documents WHERE id = ?", pairs)
             for known, document_ids in batch.files:
-                source = known.source
-                connection.execute("DELETE FROM files WHERE path = ?", (source.path,))
-                connection.execute(
-                    "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
-                    (source.path, source.sha256, source.size, source.mtime_ns, _dumped(known.failures)),
-                )
-                _link(connection, source.path, document_ids)
+                _replace_file(connection, known, document_ids)
             if batch.begun:
                 path, document_ids = batch.begun
                 # No file has an empty hash, so an interrupted one counts as changed.
@@ -215,19 +213,35 @@ class Catalogue:
             rows = [(source.mtime_ns, source.path) for source in sources]
             connection.executemany("UPDATE files SET mtime_ns = ? WHERE path = ?", rows)
 
-    def remove(self, paths: Collection[str]) -> None:
+    def remove(self, paths: Collection[str]) -> list[str]:
         """Forget files, and every document, chunk, word and vector that no file holds any more.
+
+        Returns the ids of the documents that have lost an original of which they are copies.
 
         Until then the documents of a file that was replaced are kept but never loaded: an interrupted run finds
         them again and embeds nothing twice.
         """
-        orphans = "SELECT EXISTS (SELECT 1 FROM documents WHERE id NOT IN (SELECT document_id FROM held))"
-        if not paths and not next(self._read(orphans))[0]:
-            return
+        if not paths and not self.has_orphans():
+            return []
         with self._write() as connection:
             connection.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in paths])
-            connection.execute("DELETE FROM documents WHERE id NOT IN (SELECT document_id FROM held)")
+            orphans = "SELECT id FROM documents WHERE id NOT IN (SELECT document_id FROM held)"
+            freed = connection.execute(
+                f"SELECT DISTINCT document_id FROM chunks WHERE copy_of IN ({orphans})"
+            ).fetchall()
+            connection.execute(f"DELETE FROM documents WHERE id IN ({orphans})")
             connection.execute("DELETE FROM vectors WHERE digest NOT IN (SELECT digest FROM chunks)")
+        return [document_id for (document_id,) in freed]
+
+    def has_orphans(self) -> bool:
+        """Whether there are documents that no file holds."""
+        # What came with an orphan has it for a parent, so it is enough to look for the topmost.
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM documents WHERE"
+            " NOT EXISTS (SELECT 1 FROM file_documents WHERE document_id = id) AND"
+            " NOT EXISTS (SELECT 1 FROM attachments WHERE document_id = id))"
+        )
+        return bool(next(self._read(query))[0])
 
     def matching(self, query: str, k: int, allowed: Collection[int] | None = None) -> list[int]:
         """The numbers of the ``k`` best chunks for an FTS5 ``query``, by BM25, best first; copies are left out."""
@@ -269,21 +283,15 @@ class Catalogue:
 
     def load(self, numbers: Sequence[int]) -> dict[int, tuple[Chunk, Document]]:
         """The chunks with these numbers, each with its document; those that no file holds are left out."""
-        documents: dict[str, Document] = {}
+        query = "SELECT number, id, document_id, start, end, voice FROM chunks WHERE number IN ({})"
         found: dict[int, tuple[Chunk, Document]] = {}
-        rows = self._among(
-            "SELECT number, id, document_id, start, end, voice FROM chunks WHERE number IN ({})"
-            " AND (EXISTS (SELECT 1 FROM file_documents WHERE file_documents.document_id = chunks.document_id)"
-            " OR EXISTS (SELECT 1 FROM attachments JOIN file_documents ON file_documents.document_id = parent"
-            " WHERE attachments.document_id = chunks.document_id))",
-            numbers,
-        )
+        with self._lock:  # a sync in another thread must not take a document away in between
+            rows = list(self._among(query, numbers))
+            documents = self.documents([row[2] for row in rows])
         for number, chunk_id, document_id, start, end, voice in rows:
-            if document_id not in documents:
-                documents[document_id] = self.document(document_id)
-            document = documents[document_id]
-            chunk = Chunk(chunk_id, document_id, start, end, document.text[start:end], document.voices[voice])
-            found[number] = (chunk, document)
+            if document := documents.get(document_id):
+                chunk = Chunk(chunk_id, document_id, start, end, document.text[start:end], document.voices[voice])
+                found[number] = (chunk, document)
         return found
 
     def chunks(self, document: Document) -> list[Chunk]:
@@ -296,11 +304,15 @@ class Catalogue:
             for chunk_id, start, end, voice in rows
         ]
 
-    def copies_of(self, document_id: str, most: int) -> list[tuple[str, str]]:
-        """The first ``most`` passages that copy one of a document: the ids of their documents, and their texts."""
+    def copies_of(self, document_id: str, most: int) -> list[tuple[str, str, str]]:
+        """The passages that copy one of a document: the ids of document and chunk, and the text.
+
+        Those of the first ``most`` documents only.
+        """
         rows = self._read(
-            "SELECT document_id, substr(text, start + 1, end - start) FROM chunks"
-            " JOIN documents ON documents.id = document_id WHERE copy_of = ? ORDER BY chunks.number LIMIT ?",
+            "SELECT document_id, chunks.id, substr(text, start + 1, end - start) FROM chunks"
+            " JOIN documents ON documents.id = document_id WHERE copy_of = ?1 AND document_id IN"
+            " (SELECT DISTINCT document_id FROM chunks WHERE copy_of = ?1 LIMIT ?2) ORDER BY chunks.number",
             (document_id, most),
         )
         return list(rows)
@@ -319,17 +331,20 @@ class Catalogue:
         tables = ("files", "documents", "chunks")
         return {table: next(self._read(f"SELECT count(*) FROM {table}"))[0] for table in tables}
 
-    def document(self, document_id: str) -> Document:
-        """A document as it was indexed, under the first path that holds it."""
-        row = next(
-            self._read(
-                "SELECT kind, title, text, date, author, house, thread, voices, meta FROM documents WHERE id = ?",
-                (document_id,),
-            )
-        )
+    def documents(self, ids: Iterable[str]) -> dict[str, Document]:
+        """The documents with these ids, each under the first path that holds it; those that none holds are left out."""
+        with self._lock:
+            found = {document_id: self._document(document_id) for document_id in dict.fromkeys(ids)}
+        return {document_id: document for document_id, document in found.items() if document}
+
+    def _document(self, document_id: str) -> Document | None:
+        query = "SELECT kind, title, text, date, author, house, thread, voices, meta FROM documents WHERE id = ?"
+        holder = next(self._read(HOLDER, (document_id,)), None)
+        row = next(self._read(query, (document_id,)), None)
+        if holder is None or row is None:
+            return None
+        path, parent = holder
         kind, title, text, date, author, house, thread, voices, meta = row
-        holders = "SELECT path, parent FROM held WHERE document_id = ? ORDER BY path, parent LIMIT 1"
-        path, parent = next(self._read(holders, (document_id,)), ("", None))
         return Document(
             id=document_id,
             path=path,
@@ -381,6 +396,21 @@ class Catalogue:
 
 def _dumped(failures: Iterable[Failure]) -> str:
     return json.dumps([(failure.path, failure.reason) for failure in failures])
+
+
+def _replace_file(connection: sqlite3.Connection, known: KnownFile, document_ids: Sequence[str]) -> None:
+    """Let a file hold these documents and no others; what it held alone is quoted in nobody's place any more."""
+    source = known.source
+    before = connection.execute(HELD_BY, (source.path,)).fetchall()
+    connection.execute("DELETE FROM files WHERE path = ?", (source.path,))
+    connection.execute(
+        "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
+        (source.path, source.sha256, source.size, source.mtime_ns, _dumped(known.failures)),
+    )
+    _link(connection, source.path, document_ids)
+    for (document_id,) in before:
+        if not connection.execute(HOLDER, (document_id,)).fetchone():
+            connection.execute("UPDATE chunks SET copy_of = NULL WHERE copy_of = ?", (document_id,))
 
 
 def _link(connection: sqlite3.Connection, path: str, document_ids: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rag.errors import RagError
@@ -36,37 +36,47 @@ def follow(
     ``sync`` is given the seconds for which a file must have rested. ``complain`` hears what keeps a sync from
     being done, once; the next change or minute tries again. Raises RagError if ``root`` cannot be watched.
     """
+    due, trouble = 0.0, ""
+    for changed in _looks(root, stop):
+        if not changed and time.monotonic() < due:
+            continue
+        due = time.monotonic() + RESCAN_SECONDS
+        try:
+            report = sync(SETTLE_SECONDS)
+            trouble = ""
+        except RagError as error:
+            if str(error) != trouble:
+                trouble = str(error)
+                complain(error)
+            continue
+        if report.waiting:
+            due = 0.0
+        if report:
+            tell(report)
+
+
+def _looks(root: Path, stop: threading.Event) -> Iterator[bool]:
+    """Whether anything has changed below ``root``, some times a second, until ``stop`` is set."""
     from watchfiles import watch
 
-    due, trouble = 0.0, ""
-    try:
-        for changes in watch(
-            root,
-            watch_filter=None,
-            debounce=_BURST,
-            step=_PAUSE,
-            rust_timeout=_LOOK,
-            yield_on_timeout=True,
-            stop_event=stop,
-            ignore_permission_denied=True,
-        ):
-            if not changes and time.monotonic() < due:
-                continue
-            due = time.monotonic() + RESCAN_SECONDS
-            try:
-                report = sync(SETTLE_SECONDS)
-                trouble = ""
-            except RagError as error:
-                if str(error) != trouble:
-                    trouble = str(error)
-                    complain(error)
-                continue
-            if report.waiting:
-                due = 0.0
-            if report:
-                tell(report)
-    except OSError as error:
-        raise RagError(
-            f"{root} cannot be watched: {error.strerror or error}.",
-            remedy="Without --watch, `rag index` and every question still bring the index up to date.",
-        ) from error
+    looks = watch(
+        root,
+        watch_filter=None,
+        debounce=_BURST,
+        step=_PAUSE,
+        rust_timeout=_LOOK,
+        yield_on_timeout=True,
+        stop_event=stop,
+        ignore_permission_denied=True,
+    )
+    while True:
+        try:
+            changes = next(looks, None)
+        except OSError as error:  # the system's limit of watched folders
+            raise RagError(
+                f"{root} cannot be watched: {error.strerror or error}.",
+                remedy="Without --watch, `rag index` and every question still bring the index up to date.",
+            ) from error
+        if changes is None:
+            return
+        yield bool(changes)

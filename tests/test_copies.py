@@ -461,16 +461,16 @@ def test_readability_is_a_share(text: str) -> None:
 
 # The better version
 
-OWN = Version("m", 0.97, "author", MONDAY)
+OWN = Version("m", 0.97, True, "author", MONDAY)
 
 
 @pytest.mark.parametrize(
     "worse",
     [
-        Version("a", 0.12, "author", MONDAY - timedelta(days=9)),
-        Version("a", 1.0, "quoted", MONDAY - timedelta(days=9)),
-        Version("a", 1.0, "author", MONDAY + timedelta(days=1)),
-        Version("n", 1.0, "author", MONDAY),
+        Version("a", 0.12, True, "author", MONDAY - timedelta(days=9)),
+        Version("a", 1.0, True, "quoted", MONDAY - timedelta(days=9)),
+        Version("a", 1.0, True, "author", MONDAY + timedelta(days=1)),
+        Version("n", 1.0, True, "author", MONDAY),
     ],
     ids=["degraded", "quoted", "later", "next id"],
 )

@@ -87,7 +87,7 @@ def test_a_document_that_was_attached_goes_with_its_mail(catalogue: Catalogue) -
     mail, note = document("m", "See the note."), document("n", "Costs fell.")
     vectors = {entry.digest: np.full(4, 0.5, dtype=np.float32) for _, entries in (mail, note) for entry in entries}
     catalogue.add(Batch([mail, note], vectors, [(KnownFile(source("m.eml"), ()), ["m"])], attachments=[("m", "n")]))
-    assert (texts(catalogue, '"costs"'), catalogue.document("n").parent) == (["Costs fell."], "m")
+    assert (texts(catalogue, '"costs"'), catalogue.documents(["n"])["n"].parent) == (["Costs fell."], "m")
     catalogue.remove(["m.eml"])
     assert catalogue.counts()["documents"] == 0
 

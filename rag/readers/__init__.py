@@ -26,6 +26,8 @@ __all__ = ["READERS", "Reader", "Reading", "in_maildir", "is_readable", "open_so
 _MBOX_LIMIT = 20_000_000_000
 _MAX_ATTACHMENTS = 1000
 _MAX_NESTING = 5
+# A book has a million; what is longer is a log or a bomb, and embedding it would take hours.
+_MAX_TEXT = 5_000_000
 _PEEK = 4096
 
 
@@ -156,9 +158,7 @@ def _reading(reader: Reader, source: SourceFile, raw: bytes, place: str, *, bare
         opened.read_all()
     elif parsed.attachments:
         opened.failures.append(Failure(place, "its attachments ended the reader and are left out"))
-    # "GS cuts to neutral EOM": the subject may be all there is to say.
-    document = opened.document
-    document = replace(document, text=document.text or document.meta.get("subject", ""))
+    document = opened.worded(opened.document)
     if not document.text and not opened.documents:
         why = [*parsed.left_out, *(failure.reason for failure in opened.failures)]
         if opened.left_out:
@@ -184,22 +184,29 @@ class _Opened:
         self.documents: dict[str, Document] = {}
         self.failures: list[Failure] = []
         self.left_out: list[str] = []
-        self._waiting = [(attachment, 1) for attachment in reversed(parsed.attachments)]
+        self._waiting = [(attachment, parsed.document, 1) for attachment in reversed(parsed.attachments)]
 
     def read_all(self) -> None:
         """Read what is attached, and what is attached to that."""
         seen = 0
         while self._waiting:
-            attachment, depth = self._waiting.pop()
+            attachment, container, depth = self._waiting.pop()
             seen += 1
             if depth > _MAX_NESTING or seen > _MAX_ATTACHMENTS:
                 self._fail(attachment, "it is nested too deeply" if depth > _MAX_NESTING else "there are too many")
                 continue
-            self._read(attachment, depth)
+            self._read(attachment, container, depth)
 
-    def _read(self, attachment: Attachment, depth: int) -> None:
+    def worded(self, document: Document) -> Document:
+        """The document with its subject for a text if that is all ("GS cuts to neutral EOM"); cut if endless."""
+        text = document.text or document.meta.get("subject", "")
+        if len(text) > _MAX_TEXT:
+            self.failures.append(Failure(self.place, f"only the first {_MAX_TEXT:,} of {len(text):,} letters are read"))
+        return replace(document, text=text[:_MAX_TEXT])
+
+    def _read(self, attachment: Attachment, container: Document, depth: int) -> None:
         if attachment.kind in _TNEF or attachment.name.lower() == "winmail.dat":
-            self._unwrap(attachment, depth)
+            self._unwrap(attachment, container, depth)
             return
         suffix = _suffix(attachment)
         if suffix not in READERS or READERS[suffix].split is not _whole:
@@ -207,42 +214,45 @@ class _Opened:
             self.left_out.append(named[1] if named else attachment.kind)
             return
         # Its own date is the mail's, where it states none.
-        moment = int(self.document.date.timestamp()) * 1_000_000_000
-        source = SourceFile(self.document.path, "", len(attachment.content), moment)
+        moment = int(container.date.timestamp()) * 1_000_000_000
+        source = SourceFile(container.path, "", len(attachment.content), moment)
         parsed = READERS[suffix].read(source, attachment.content, self.place)
         if isinstance(parsed, Failure):
             self._fail(attachment, parsed.reason)
             return
         for reason in parsed.left_out:
             self._fail(attachment, reason)
-        self._waiting += [(inner, depth + 1) for inner in reversed(parsed.attachments)]
-        if parsed.document.text and parsed.document.id != self.document.id:
-            self.documents.setdefault(parsed.document.id, self._attached(parsed.document, attachment))
+        document = self.worded(_attached(parsed.document, attachment, container))
+        if document.text and document.id != self.document.id:
+            self.documents.setdefault(document.id, document)
+            container = document
+        self._waiting += [(inner, container, depth + 1) for inner in reversed(parsed.attachments)]
 
-    def _unwrap(self, attachment: Attachment, depth: int) -> None:
+    def _unwrap(self, attachment: Attachment, container: Document, depth: int) -> None:
         """Outlook's own envelope: the mail's text where the mail has none, and the files in it."""
-        source = SourceFile(self.document.path, "", len(attachment.content), 0)
+        source = SourceFile(container.path, "", len(attachment.content), 0)
         parsed = Reader(tnef.parse).read(source, attachment.content, self.place)
         if isinstance(parsed, Failure):
             self._fail(attachment, parsed.reason)
             return
-        if not self.document.text:
+        if container.id == self.document.id and not self.document.text:
             self.document = replace(self.document, text=parsed.document.text)
-        self._waiting += [(inner, depth + 1) for inner in reversed(parsed.attachments)]
-
-    def _attached(self, document: Document, attachment: Attachment) -> Document:
-        mail_facts = {"attachment": attachment.name, "sender_domain": self.document.meta.get("domain", "")}
-        if document.meta.get("date_source") == "file":
-            mail_facts["date_source"] = "mail"
-        return replace(
-            document,
-            parent=self.document.id,
-            thread=document.thread or self.document.thread,
-            meta={**document.meta, **{name: fact for name, fact in mail_facts.items() if fact}},
-        )
+        self._waiting += [(inner, container, depth + 1) for inner in reversed(parsed.attachments)]
 
     def _fail(self, attachment: Attachment, reason: str) -> None:
         self.failures.append(Failure(self.place, f"attachment {attachment.name or attachment.kind}: {reason}"))
+
+
+def _attached(document: Document, attachment: Attachment, container: Document) -> Document:
+    mail_facts = {"attachment": attachment.name, "sender_domain": container.meta.get("domain", "")}
+    if document.meta.get("date_source") == "file":
+        mail_facts["date_source"] = "mail"
+    return replace(
+        document,
+        parent=container.id,
+        thread=document.thread or container.thread,
+        meta={**document.meta, **{name: fact for name, fact in mail_facts.items() if fact}},
+    )
 
 
 def _suffix(attachment: Attachment) -> str:
