@@ -34,6 +34,7 @@ from rag.records import Chunk, Document, Failure, SourceFile, Voice
 _DEATHS = 5
 _LONGEST_LINE = 200_000_000
 _AHEAD = 16
+_START_SECONDS = 60.0
 _TURNOVER = 2000
 
 
@@ -229,6 +230,7 @@ class _Child:
         self._lines: queue.Queue[bytes] = queue.Queue(_AHEAD)
         self._pump = threading.Thread(target=self._listen, name="reading-pipe", daemon=True)
         self._pump.start()
+        self.hear(_START_SECONDS)  # so that the limit of the first message does not run while Python starts
 
     def _listen(self) -> None:
         assert self._process.stdout
@@ -245,12 +247,13 @@ class _Child:
         except (OSError, ValueError) as error:  # ValueError: the pipe was closed by `kill`
             raise _Died(self._verdict()) from error
 
-    def hear(self) -> dict[str, Any]:
-        """Receive one message. Raises _Died, also for a child that says nothing for too long."""
+    def hear(self, seconds: float = 0.0) -> dict[str, Any]:
+        """Receive one message. Raises _Died, also for a child that says nothing for ``seconds`` or the task's limit."""
+        seconds = seconds or self._limits.wall
         try:
-            line = self._lines.get(timeout=self._limits.wall)
+            line = self._lines.get(timeout=seconds)
         except queue.Empty as error:
-            raise _Died(f"reading it took longer than {self._limits.wall:.0f} s") from error
+            raise _Died(f"reading it took longer than {seconds:.0f} s") from error
         if not line.endswith(b"\n"):
             raise _Died(self._verdict())
         try:
@@ -356,6 +359,7 @@ def _serve(orders: IO[bytes], answers: IO[bytes], task: Task) -> None:
         _allow_more_time(task.limits.processor)
         return bool(answer["known"])
 
+    say({"ready": True})
     for line in iter(orders.readline, b""):
         order = json.loads(line)
         skip, bare = order.pop("skip"), order.pop("bare")

@@ -116,6 +116,63 @@ def test_an_edited_note_is_not_taken_for_a_copy_of_what_it_was(desk: Assistant, 
     assert (hit.document.path, hit.copies) == ("original.eml", ())
 
 
+def paste(inbox: Path, name: str, date: str = "2025-01-27") -> None:
+    (inbox / name).write_text(f"---\ndate: {date}\n---\n{NOTE}")
+
+
+def by_house(desk: Assistant, house: str) -> list[str]:
+    question = "orders from cloud companies slow in the second half"
+    return [hit.document.path for hit in desk.search(question, k=20, house=house)]
+
+
+def test_a_note_without_a_house_never_hides_the_house_s_own_mail(desk: Assistant, inbox: Path) -> None:
+    paste(inbox, "paste.md", "1997-01-01")
+    original(inbox)
+    desk.sync()
+    (hit,) = found(desk)
+    assert (hit.document.path, by_house(desk, "Citi")) == ("original.eml", ["original.eml"])
+
+
+def test_two_houses_that_say_the_same_are_both_found(desk: Assistant, inbox: Path) -> None:
+    original(inbox)
+    original(inbox, name="ubs.eml", day=28)
+    (inbox / "ubs.eml").write_text((inbox / "ubs.eml").read_text().replace("citi.com", "ubs.com"))
+    desk.sync()
+    assert (by_house(desk, "Citi"), by_house(desk, "UBS")) == (["original.eml"], ["ubs.eml"])
+
+
+def test_copies_of_a_copy_are_listed_with_the_original_that_comes_last(desk: Assistant, inbox: Path) -> None:
+    for number in range(12):
+        text = f"{FORWARD}Number {number}.\n\n-----Original Message-----\n{HEADER}{NOTE}"
+        (inbox / f"f{number:02}.eml").write_text(text)
+        desk.sync() if number % 6 == 5 else None
+    original(inbox)
+    desk.sync()
+    (hit,) = found(desk)
+    assert (hit.document.path, len(hit.copies)) == ("original.eml", 12)
+
+
+def test_what_is_left_when_an_original_goes_is_compared_again(desk: Assistant, inbox: Path) -> None:
+    original(inbox)
+    forward(inbox)
+    desk.sync()
+    (inbox / "original.eml").unlink()
+    desk.sync()
+    (hit,) = found(desk)
+    assert len(hit.copies) == 1
+
+
+def test_a_copy_of_a_long_article_is_listed_with_its_last_passage(desk: Assistant, inbox: Path) -> None:
+    lines = [f"In part {n} the writer of number {n * 7} turns to copper, tin and zinc in turn." for n in range(200)]
+    head = "From: Ana Ruiz <ana.ruiz@citi.com>\nSubject: metals\n\n"
+    (inbox / "long.eml").write_text(head + "\n".join(lines))
+    (inbox / "fwd.eml").write_text(f"{FORWARD}Long.\n\n-----Original Message-----\n{HEADER}" + "\n".join(lines))
+    desk.sync()
+    (hit,) = desk.search("part 199 number 1393", k=1)
+    assert "1393" in hit.chunk.text
+    assert [copy.path for copy in hit.copies] == ["fwd.eml"]
+
+
 def test_fifty_copies_do_not_crowd_out_another_voice(desk: Assistant, inbox: Path) -> None:
     original(inbox)
     for number in range(50):

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from rag.embedding import Vectors
+from rag.errors import CorpusMissing
 from rag.indexing import fingerprint, pending, sync
 from rag.records import SyncReport
 from rag.store import Catalogue
@@ -233,6 +235,95 @@ def test_what_could_not_be_read_of_a_known_mail_is_told_again(
     assert ([failure.reason for failure in report.failed], report.documents) == (
         ["attachment a.md: it is binary, not text"], 0,
     )  # fmt: skip
+
+
+def test_an_attached_mail_that_is_also_a_file_keeps_what_is_attached_to_it(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    inner = carrier("Zebras graze.")
+    outer = b"Subject: outer\nContent-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: message/rfc822\n\n"
+    (corpus / "a.eml").write_bytes(outer + inner + b"\n--o--\n")
+    (corpus / "b.eml").write_bytes(inner)
+    run(corpus, catalogue, embedder)
+    (corpus / "a.eml").unlink()
+    run(corpus, catalogue, embedder)
+    ((_, note),) = catalogue.load(catalogue.matching('"zebras"', 5)).values()
+    assert note.path == "b.eml"
+
+
+class Unmounting(WordEmbedder):
+    """Takes the corpus away while its texts are embedded."""
+
+    def __init__(self, corpus: Path) -> None:
+        super().__init__()
+        self.corpus = corpus
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        if self.corpus.exists():
+            self.corpus.rename(self.corpus.parent / "elsewhere")
+        return super().embed(texts)
+
+
+def test_a_corpus_that_disappears_during_a_sync_does_not_empty_the_index(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    run(corpus, catalogue, embedder)
+    for number in range(700):  # the files that are known come behind them, when the folder has gone
+        (corpus / f"a{number:03}.md").write_text(f"Note {number} says something.")
+    with pytest.raises(CorpusMissing):
+        run(corpus, catalogue, Unmounting(corpus))
+    assert len(catalogue.sources(["bernstein.eml", "citi.eml", "prices.md"])) == 3
+
+
+class Killed(Catalogue):
+    """Dies between the last commit of a sync and the sweep."""
+
+    def remove(self, paths: Collection[str]) -> list[str]:
+        raise KeyboardInterrupt
+
+
+def test_an_edited_note_is_found_even_if_its_sync_was_killed_before_the_sweep(
+    corpus: Path, tmp_path: Path, embedder: WordEmbedder
+) -> None:
+    text = "Zebras graze on the plain. " + " ".join(f"Fact number {n} is about topic t{n}x." for n in range(40))
+    (corpus / "z.md").write_text(text)
+    whole = Catalogue.create(tmp_path / "z", fingerprint="f")
+    run(corpus, whole, embedder)
+    whole.close()
+    (corpus / "z.md").write_text(f"{text} And lions too.")
+    killed = Killed.open(tmp_path / "z")
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, killed, embedder)
+    assert killed.load(killed.matching('"zebras"', 5))
+    assert pending(corpus, killed)
+    killed.close()
+
+
+def test_searching_while_mail_comes_and_goes_always_works(
+    corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
+) -> None:
+    run(corpus, catalogue, embedder)
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def search() -> None:
+        try:
+            while not stop.is_set():
+                catalogue.load(catalogue.matching('"note" OR "zebras" OR "chips"', 50))
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=search) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for turn in range(3):
+        (corpus / f"a{turn}.eml").write_bytes(carrier(f"Zebras graze {turn}."))
+        run(corpus, catalogue, embedder)
+        (corpus / f"a{turn}.eml").unlink()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
 
 
 def test_what_was_written_a_moment_ago_waits_for_another_sync(

@@ -152,6 +152,11 @@ def test_a_digest_says_who_wrote_about_what(desk: Assistant) -> None:
     ]
 
 
+def test_a_mail_that_was_only_marked_as_read_is_no_news() -> None:
+    moved = SyncReport(added=("cur/1:2,S",), removed=("new/1",), moved=("new/1",), failed_before=(Failure("d", "x"),))
+    assert digest_text(moved, NOON) == ""
+
+
 def test_a_digest_of_a_thousand_mails_fits_on_a_screen() -> None:
     report = SyncReport(documents=1000, arrived=tuple(arrival(number) for number in range(50)))
     lines = digest_text(report, NOON).splitlines()

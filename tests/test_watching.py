@@ -86,6 +86,11 @@ def test_a_file_that_is_being_written_waits_until_it_rests(follower: Follower, c
     assert follower.desk.search("copper", k=1)[0].chunk.text.endswith("The end.")
 
 
+def test_only_the_owner_of_an_index_may_follow_its_corpus(desk: Assistant) -> None:
+    with pytest.raises(ValueError, match="own=True"):
+        desk.follow(threading.Event(), lambda _: None, lambda _: None)
+
+
 def test_what_keeps_a_sync_from_being_done_is_told_once(tmp_path: Path) -> None:
     told: list[RagError] = []
     stop = threading.Event()
