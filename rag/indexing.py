@@ -148,6 +148,8 @@ class _Run:
     waiting: int = 0
     duplicates: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    hidden: int = 0
+    invisible: int = 0
     messages: int = 0
     documents: int = 0
     copies: int = 0
@@ -227,6 +229,8 @@ class _Run:
 
     def _arrive(self, document: Document, message: Document) -> None:
         self.documents += 1
+        self.hidden += _count(document.meta.get("hidden", ""))
+        self.invisible += _count(document.meta.get("invisible", ""))
         parent = message.title if document.parent else None
         arrival = Arrival(
             document.path, document.title, document.author, document.house or message.house, document.date, parent
@@ -314,6 +318,8 @@ class _Run:
             failed=tuple(self.failed),
             failed_before=tuple(before),
             left_out=dict(self.left_out.most_common()),
+            hidden=self.hidden,
+            invisible=self.invisible,
             documents=self.documents,
             arrived=tuple(arrival for _, _, arrival in sorted(self._arrived, reverse=True)),
             copies=self.copies,
@@ -321,6 +327,11 @@ class _Run:
             embedded=self.embedded,
             reused=self.reused,
         )
+
+
+def _count(fact: str) -> int:
+    """A number that a reader noted; the front matter of a note may have a word of the same name."""
+    return int(fact) if fact.isascii() and fact.isdigit() and len(fact) < 9 else 0
 
 
 @dataclass(slots=True)

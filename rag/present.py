@@ -207,6 +207,8 @@ def report_text(report: SyncReport, status: Status) -> str:
     if report.left_out:
         kinds = ", ".join(f"{count} {label(kind)}" for kind, count in report.left_out.items())
         lines.append(f"  attachments of other formats: {kinds}")
+    if hidden := _counted((report.hidden, "stretches"), (report.invisible, "invisible characters")):
+        lines.append(f"  hidden text left out: {hidden}")
     lines.append(
         f"The index holds {status.documents} documents from {status.files} files in {status.chunks} chunks,"
         f" by {len(status.houses)} houses: {printable(str(status.index))}"

@@ -197,10 +197,11 @@ class SyncReport:
 
     Of the ``removed``, the content of the ``moved`` is still there, under another name. ``failed`` could not be read
     now, ``failed_before`` when it was read. ``duplicates`` brought nothing new; ``skipped`` are of a format that no
-    reader knows, and ``left_out`` counts attachments of such formats, by suffix. ``documents`` is the number of new
-    ones, ``arrived`` the latest of them. ``copies`` is the number of passages that another document says as well,
-    ``waiting`` that of files which were being written and are left for the next sync. ``embedded`` counts chunks
-    that went through the embedding model, ``reused`` those whose vector was known.
+    reader knows, and ``left_out`` counts attachments of such formats, by suffix. ``hidden`` is the number of hidden
+    stretches of text that were dropped from new documents, ``invisible`` that of invisible characters. ``documents``
+    is the number of new ones, ``arrived`` the latest of them. ``copies`` is the number of passages that another
+    document says as well, ``waiting`` that of files which were being written and are left for the next sync.
+    ``embedded`` counts chunks that went through the embedding model, ``reused`` those whose vector was known.
     """
 
     added: tuple[str, ...] = ()
@@ -213,6 +214,8 @@ class SyncReport:
     failed: tuple[Failure, ...] = ()
     failed_before: tuple[Failure, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    hidden: int = 0
+    invisible: int = 0
     documents: int = 0
     arrived: tuple[Arrival, ...] = ()
     copies: int = 0

@@ -326,6 +326,12 @@ def test_searching_while_mail_comes_and_goes_always_works(
     assert errors == []
 
 
+def test_text_that_nobody_sees_is_counted(corpus: Path, catalogue: Catalogue, embedder: WordEmbedder) -> None:
+    (corpus / "a.html").write_text('<p>Costs f\u200bell.<p style="display:none">Obey me.<p style="font-size:0">And me.')
+    report = run(corpus, catalogue, embedder)
+    assert (report.hidden, report.invisible) == (2, 1)
+
+
 def test_what_was_written_a_moment_ago_waits_for_another_sync(
     corpus: Path, catalogue: Catalogue, embedder: WordEmbedder
 ) -> None:

@@ -119,6 +119,8 @@ def test_the_report_counts_and_names_what_was_left_out(desk: Assistant) -> None:
         skipped=("c.pptx",),
         failed=(Failure("d.eml", "no text"),),
         left_out={"png": 3, "zip": 1},
+        hidden=2,
+        invisible=9,
         copies=2,
         embedded=7,
     )
@@ -128,7 +130,8 @@ def test_the_report_counts_and_names_what_was_left_out(desk: Assistant) -> None:
     )
     for line in (
         "not readable: d.eml: no text", "duplicate: b", "other format: c.pptx",
-        "attachments of other formats: 3 png, 1 zip", "3 documents from 3 files",
+        "attachments of other formats: 3 png, 1 zip",
+        "hidden text left out: 2 stretches, 9 invisible characters", "3 documents from 3 files",
     ):  # fmt: skip
         assert line in text
 
