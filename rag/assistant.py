@@ -117,11 +117,14 @@ class Assistant:
         """Whether there is an index to search."""
         return self._catalogue is not None
 
-    def sync(self, *, settle: float = 0.0, progress: Progress | None = None) -> SyncReport:
+    def sync(
+        self, *, settle: float = 0.0, stop: threading.Event | None = None, progress: Progress | None = None
+    ) -> SyncReport:
         """Make the index equal the corpus, building it if there is none.
 
         A file that was written to in the last ``settle`` seconds is left for another time. Unless the assistant
-        was opened with ``own``, no other thread may search meanwhile. Raises IndexBusy and CorpusMissing.
+        was opened with ``own``, no other thread may search meanwhile. Raises IndexBusy and CorpusMissing, and
+        `rag.indexing.Stopped` soon after ``stop`` is set.
         """
         with contextlib.nullcontext() if self._owner else ownership(self.settings.index):
             require_corpus(self.settings.corpus)
@@ -134,6 +137,7 @@ class Assistant:
                 words=self.settings.chunk_words,
                 houses=self.settings.houses,
                 settle=settle,
+                stop=stop,
                 progress=progress,
             )
             if self._owner:
@@ -149,7 +153,7 @@ class Assistant:
         """
         if not self._owner:
             raise ValueError("open the assistant with own=True to follow the corpus")
-        follow(self.settings.corpus, lambda settle: self.sync(settle=settle), stop, tell, complain)
+        follow(self.settings.corpus, lambda settle: self.sync(settle=settle, stop=stop), stop, tell, complain)
 
     def _open_catalogue(self) -> None:
         """Have the catalogue that lies on disk now: another process may have made or replaced it meanwhile."""

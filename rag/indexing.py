@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,10 @@ _ARRIVED = 50
 _DIFFERS = ("added", "changed")
 
 
+class Stopped(Exception):
+    """A sync was told to stop; what it has committed is kept."""
+
+
 def fingerprint(embedder: Embedder, *, words: int, houses: Path | None = None) -> str:
     """Name what decides, beside the corpus, what the index holds: weights, chunk size, houses, and our `VERSION`."""
     own = f"-{hashlib.sha256(houses.read_bytes()).hexdigest()[:8]}" if houses and houses.is_file() else ""
@@ -66,19 +71,20 @@ def sync(
     words: int,
     houses: Path | None = None,
     settle: float = 0.0,
+    stop: threading.Event | None = None,
     progress: Progress | None = None,
 ) -> SyncReport:
     """Read, chunk and embed what is new in ``root``, and forget what is gone; safe to kill at any moment.
 
-    A file that was written to in the last ``settle`` seconds is left for another time.
-    Raises CorpusMissing and IndexDamaged. A file that cannot be read is a row in ``failed``.
+    A file that was written to in the last ``settle`` seconds is left for another time; one that cannot be read is a
+    row in ``failed``. Raises CorpusMissing and IndexDamaged, and Stopped soon after ``stop`` is set.
     """
     _refuse_another(root, catalogue)
     total = (
         sum(one.source.size for one in sightings(root, catalogue.sources) if one.state in _DIFFERS) if progress else 0
     )
     with catalogue.census() as census:
-        run = _Run(root, catalogue, embedder, census, settle, total, progress)
+        run = _Run(root, catalogue, embedder, census, settle, total, stop or threading.Event(), progress)
         for source, item in readings(Task(root, words, houses), run.sources(), run.knows):
             if item is None:
                 run.finish(source)
@@ -138,6 +144,7 @@ class _Run:
     census: Census
     settle: float
     total: int
+    stop: threading.Event
     progress: Progress | None
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -187,6 +194,7 @@ class _Run:
 
     def take(self, source: SourceFile, item: Item) -> None:
         """Take in one message or note."""
+        self._heed()
         failures = item.failures
         if item.known:
             failures = self._batch.failures.get(item.id) or self.catalogue.document_failures(item.id)
@@ -282,12 +290,17 @@ class _Run:
         """The vectors of new texts; the bytes that wait count as done in step with them."""
         vectors: dict[str, Vectors] = {}
         for start in range(0, len(digests), _STEP_CHUNKS):
+            self._heed()
             self._tell(len(vectors) / len(digests))
             some = digests[start : start + _STEP_CHUNKS]
             texts = [self._batch.texts[digest] for digest in some]
             vectors |= zip(some, self.embedder.embed(texts), strict=True)
         self._tell(1.0)
         return vectors
+
+    def _heed(self) -> None:
+        if self.stop.is_set():
+            raise Stopped
 
     def _tell(self, share: float) -> None:
         if self.progress:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rag.errors import RagError
+from rag.indexing import Stopped
 from rag.records import SyncReport
 
 SETTLE_SECONDS = 0.5
@@ -44,6 +45,8 @@ def follow(
         try:
             report = sync(SETTLE_SECONDS)
             trouble = ""
+        except Stopped:
+            return
         except RagError as error:
             if str(error) != trouble:
                 trouble = str(error)

@@ -9,7 +9,7 @@ import pytest
 
 from rag.embedding import Vectors
 from rag.errors import CorpusMissing
-from rag.indexing import fingerprint, pending, sync
+from rag.indexing import Stopped, fingerprint, pending, sync
 from rag.records import SyncReport
 from rag.store import Catalogue
 from tests.fakes import WordEmbedder
@@ -273,6 +273,28 @@ def test_a_corpus_that_disappears_during_a_sync_does_not_empty_the_index(
     with pytest.raises(CorpusMissing):
         run(corpus, catalogue, Unmounting(corpus))
     assert len(catalogue.sources(["bernstein.eml", "citi.eml", "prices.md"])) == 3
+
+
+class Stopping(WordEmbedder):
+    """Has the sync stopped while its first texts are embedded."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__()
+        self.stop = stop
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        self.stop.set()
+        return super().embed(texts)
+
+
+def test_a_sync_that_is_told_to_stop_stops_before_the_next_step(corpus: Path, catalogue: Catalogue) -> None:
+    for number in range(100):
+        (corpus / f"n{number}.md").write_text(f"Note {number} says something.")
+    stop = threading.Event()
+    embedder = Stopping(stop)
+    with pytest.raises(Stopped):
+        sync(corpus, catalogue, embedder, words=40, stop=stop)
+    assert len(embedder.embedded) == 32
 
 
 class Killed(Catalogue):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rag import Assistant, RagError, Settings, SyncReport
+from rag.indexing import Stopped
 from rag.watching import SETTLE_SECONDS, follow
 from tests.fakes import WordEmbedder
 
@@ -84,6 +85,15 @@ def test_a_file_that_is_being_written_waits_until_it_rests(follower: Follower, c
     with pytest.raises(queue.Empty):
         follower.reports.get(timeout=1)
     assert follower.desk.search("copper", k=1)[0].chunk.text.endswith("The end.")
+
+
+def test_a_sync_that_was_stopped_ends_the_following(tmp_path: Path) -> None:
+    def sync(settle: float) -> SyncReport:
+        raise Stopped
+
+    told: list[object] = []
+    follow(tmp_path, sync, threading.Event(), told.append, told.append)
+    assert told == []
 
 
 def test_only_the_owner_of_an_index_may_follow_its_corpus(desk: Assistant) -> None:
