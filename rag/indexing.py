@@ -236,6 +236,8 @@ class _Run:
         return entries
 
     def _arrive(self, document: Document, message: Document) -> None:
+        if not document.text:  # it stands for what could not be read
+            return
         self.documents += 1
         self.hidden += _count(document.meta.get("hidden", ""))
         self.invisible += _count(document.meta.get("invisible", ""))

@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -140,7 +140,7 @@ class _Desk:
         self._known = known
         self._stop = stop
         self._child: _Child | None = None
-        self._named = False
+        self._asked = ""
         self._read = 0
 
     def read(self, source: SourceFile) -> Iterator[Item]:
@@ -157,10 +157,10 @@ class _Desk:
                 if self._stop.is_set():
                     return
                 deaths += 1
-                if not self._named and deaths > 1:  # it dies of the file, not of a message
+                if not self._asked and deaths > 1:  # it dies of the file, not of a message
                     yield Item("", failures=(Failure(source.path, str(death)),))
                     return
-                if not self._named:
+                if not self._asked:
                     continue
                 place = f"{source.path}#{done + 1}" if done else source.path
                 if deaths == _DEATHS:
@@ -170,20 +170,20 @@ class _Desk:
                     bare = done + 1
                     continue
                 done += 1
-                yield Item("", failures=(Failure(place, str(death)),))
+                yield _lost(self._asked, source.path, Failure(place, str(death)))
 
     def _ask(self, source: SourceFile, *, skip: int, bare: int) -> Iterator[Item]:
-        self._named = False  # whether a message was asked for and has not come yet
+        self._asked = ""  # the id of the message that has been asked for and has not come yet
         child = self._child = self._child or _Child(self._task)
         child.tell({**asdict(source), "skip": skip, "bare": bare})
         while "end" not in (answer := child.hear()):
             if "ask" in answer:
-                if self._named:
+                if self._asked:
                     raise _Died(_NONSENSE)
-                self._named = True
-                child.tell({"known": self._known(str(answer["ask"]))})
+                self._asked = str(answer["ask"])
+                child.tell({"known": self._known(self._asked)})
                 continue
-            self._named = False
+            self._asked = ""
             yield _item_from(answer)
             self._read += 1
         if self._read >= _TURNOVER:  # what libraries leak is given back
@@ -204,6 +204,12 @@ class _Desk:
     def _drop(self) -> None:
         self.kill()
         self._child = None
+
+
+def _lost(identity: str, path: str, failure: Failure) -> Item:
+    """What stands for a message that ends its readers: known from now on, so that it does not end one at each sync."""
+    document = Document(identity, path, "email", failure.path, "", datetime.now(UTC), None, None)
+    return Item(identity, cuts=(Cut(document, ()),), failures=(failure,))
 
 
 _NONSENSE = "reading it made the reader talk nonsense"

@@ -39,7 +39,7 @@ def items(
 
 
 def titles(found: list[Item | None]) -> list[str]:
-    return [item.cuts[0].document.title for item in found if item and item.cuts]
+    return [item.cuts[0].document.title for item in found if item and item.cuts and item.cuts[0].document.text]
 
 
 def failures(found: list[Item | None]) -> list[Failure]:
@@ -71,6 +71,8 @@ def test_a_message_that_takes_too_long_is_a_row_and_the_rest_goes_on(tmp_path: P
     found = items(tmp_path, "a.mbox", limits=Limits(wall=1.0))
     assert titles(found) == ["1", "3"]
     assert failures(found) == [Failure("a.mbox#2", "reading it took longer than 1 s")]
+    known = {item.id for item in found if item}
+    assert failures(items(tmp_path, "a.mbox", known=known.__contains__)) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of processor time there")
