@@ -136,10 +136,11 @@ LINES = st.sampled_from(
 @given(st.lists(LINES | st.text(max_size=30)).map("\n".join) | st.text())
 def test_any_lines_are_read_or_refused(lines: str) -> None:
     with contextlib.suppress(ReadError):
-        parse(SOURCE, b"BEGIN:VCALENDAR\n" + lines.encode("utf-8", "surrogatepass"))
+        parsed = parse(SOURCE, b"BEGIN:VCALENDAR\n" + lines.encode("utf-8", "surrogatepass"))
+        assert parsed.document.path == SOURCE.path
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     with contextlib.suppress(ReadError):
-        parse(SOURCE, b"BEGIN:VCALENDAR\nBEGIN:VEVENT\n" + raw)
+        assert parse(SOURCE, b"BEGIN:VCALENDAR\nBEGIN:VEVENT\n" + raw).document.path == SOURCE.path

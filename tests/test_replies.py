@@ -216,7 +216,8 @@ def test_a_quoted_message_has_the_date_that_can_be_read_in_one_way_only(line: st
 
 @given(st.text(max_size=60), st.text(alphabet="0123456789:./- APMjan年月日", max_size=30))
 def test_no_date_line_breaks_the_reading(name: str, date: str) -> None:
-    parts(f"On {date} {name} <a@b.co> wrote:\n> x\n\nFrom: {name}\nDate: {date}\nTo: x\n")
+    text = f"On {date} {name} <a@b.co> wrote:\n> x\n\nFrom: {name}\nDate: {date}\nTo: x\n"
+    assert "".join(text[part.start : part.end] for part in parts(text)) == text
 
 
 @pytest.mark.parametrize("line", ["On Monday, Jane wrote:", "Jane Doe wrote:", "On Monday, Jane\nwrote:"])

@@ -129,7 +129,7 @@ def test_what_is_no_winmail_dat_is_refused() -> None:
 @given(st.binary(max_size=300))
 def test_garbage_is_read_or_refused(garbage: bytes) -> None:
     with contextlib.suppress(ReadError):
-        parse(SOURCE, b"\x78\x9f\x3e\x22\x01\x00" + garbage)
+        assert parse(SOURCE, b"\x78\x9f\x3e\x22\x01\x00" + garbage).document.path == SOURCE.path
 
 
 @given(st.integers(), st.integers(1, 20))
@@ -138,7 +138,7 @@ def test_mutated_streams_are_read_or_refused(seed: int, changes: int) -> None:
     for _ in range(changes):
         raw[chance.randrange(4, len(raw))] = chance.randrange(256)
     with contextlib.suppress(ReadError):
-        parse(SOURCE, bytes(raw[: chance.randrange(6, len(raw) + 1)]))
+        assert parse(SOURCE, bytes(raw[: chance.randrange(6, len(raw) + 1)])).document.path == SOURCE.path
 
 
 def test_more_properties_than_anybody_writes_are_refused() -> None:
