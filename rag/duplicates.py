@@ -60,6 +60,10 @@ class _Telling:
     def wording(self) -> Wording:
         return wording(self.message.text)
 
+    def says(self, house: str | None, text: str) -> bool:
+        """Whether what ``house`` says in ``text`` is said here, by the same house if it is a known one."""
+        return (house is None or house in self.houses) and says_the_same(text, self.wording)
+
     def holds(self, chunk: Chunk) -> bool:
         """Whether ``chunk`` is part of this message."""
         return _within(chunk.start, self.message.spans)
@@ -125,19 +129,17 @@ class _Search:
     def _mark(self, worse: _Telling, best: _Telling) -> None:
         """Mark the chunks of ``worse`` that ``best`` says as well, and what is marked as copies of them."""
         for chunk in self._chunks_of(worse.document):
-            house = chunk.voice.house
-            allowed = house is None or house in best.houses
-            if allowed and worse.holds(chunk) and says_the_same(chunk.text, best.wording):
+            if worse.holds(chunk) and best.says(chunk.voice.house, chunk.text):
                 self.copies[chunk.id] = best.document.id
         stored = self._catalogue.copies_of(worse.document.id, _HANDED_ON)
         waiting = [
-            (document_id, chunk.id, chunk.text)
+            (document_id, chunk.id, chunk.voice.house, chunk.text)
             for document_id, chunks in self._chunks.items()
             for chunk in chunks
             if self.copies.get(chunk.id) == worse.document.id
         ]
-        for document_id, chunk_id, text in (*stored, *waiting):
-            if document_id != best.document.id and says_the_same(text, best.wording):
+        for document_id, chunk_id, house, text in (*stored, *waiting):
+            if document_id != best.document.id and best.says(house, text):
                 self.copies[chunk_id] = best.document.id
 
     def _chunks_of(self, document: Document) -> Iterable[Chunk]:

@@ -27,6 +27,7 @@ from typing import IO, Any
 
 from rag.attribution import attribute
 from rag.chunking import chunk_document
+from rag.errors import RagError
 from rag.houses import use
 from rag.readers import Reading, read
 from rag.records import Chunk, Document, Failure, SourceFile, Voice
@@ -236,7 +237,16 @@ class _Child:
         self._lines: queue.Queue[bytes] = queue.Queue(_AHEAD)
         self._pump = threading.Thread(target=self._listen, name="reading-pipe", daemon=True)
         self._pump.start()
-        self.hear(_START_SECONDS)  # so that the limit of the first message does not run while Python starts
+        try:
+            self.hear(_START_SECONDS)  # so that the limit of the first message does not run while Python starts
+        except BaseException as error:
+            self.kill()
+            if not isinstance(error, _Died):
+                raise
+            # No file's fault, so none may be marked as read.
+            raise RagError(
+                "The process that reads mail did not start.", remedy="Is there memory left? What was indexed is kept."
+            ) from error
 
     def _listen(self) -> None:
         assert self._process.stdout

@@ -133,7 +133,7 @@ class Retriever:
         said = _stems(hit.chunk.text)
         copying = (
             document_id
-            for document_id, _, text in self._catalogue.copies_of(hit.document.id, _COPIES)
+            for document_id, _, _, text in self._catalogue.copies_of(hit.document.id, _COPIES)
             if _shared(said, _stems(text)) >= _COPIED
         )
         return _copied_by(hit, list(self._catalogue.documents(copying).values()))

@@ -304,13 +304,13 @@ class Catalogue:
             for chunk_id, start, end, voice in rows
         ]
 
-    def copies_of(self, document_id: str, most: int) -> list[tuple[str, str, str]]:
-        """The passages that copy one of a document: the ids of document and chunk, and the text.
+    def copies_of(self, document_id: str, most: int) -> list[tuple[str, str, str | None, str]]:
+        """The passages that copy one of a document: the ids of document and chunk, the house, and the text.
 
         Those of the first ``most`` documents only.
         """
         rows = self._read(
-            "SELECT document_id, chunks.id, substr(text, start + 1, end - start) FROM chunks"
+            "SELECT document_id, chunks.id, chunks.house, substr(text, start + 1, end - start) FROM chunks"
             " JOIN documents ON documents.id = document_id WHERE copy_of = ?1 AND document_id IN"
             " (SELECT DISTINCT document_id FROM chunks WHERE copy_of = ?1 LIMIT ?2) ORDER BY chunks.number",
             (document_id, most),

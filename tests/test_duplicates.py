@@ -141,6 +141,18 @@ def test_two_houses_that_say_the_same_are_both_found(desk: Assistant, inbox: Pat
     assert (by_house(desk, "Citi"), by_house(desk, "UBS")) == (["original.eml"], ["ubs.eml"])
 
 
+def test_a_copy_is_never_handed_on_to_another_house(desk: Assistant, inbox: Path) -> None:
+    original(inbox, day=7)
+    forward(inbox)
+    desk.sync()
+    original(inbox, name="ubs.eml", day=6)
+    (inbox / "ubs.eml").write_text((inbox / "ubs.eml").read_text().replace("citi.com", "ubs.com"))
+    desk.sync()
+    (inbox / "original.eml").unlink()
+    desk.sync()
+    assert by_house(desk, "Citi")
+
+
 def test_copies_of_a_copy_are_listed_with_the_original_that_comes_last(desk: Assistant, inbox: Path) -> None:
     for number in range(12):
         text = f"{FORWARD}Number {number}.\n\n-----Original Message-----\n{HEADER}{NOTE}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rag.errors import RagError
 from rag.reading import Item, Limits, Task, readings
 from rag.records import Failure, SourceFile
 
@@ -147,6 +148,14 @@ def test_closing_ends_the_child_and_the_thread_at_once(tmp_path: Path) -> None:
     found.close()
     assert time.monotonic() - started < 2
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("reading")] == []
+
+
+def test_a_reader_that_cannot_start_is_no_file_s_fault(tmp_path: Path) -> None:
+    (tmp_path / "a.eml").write_bytes(mail(1))
+    (tmp_path / "houses.toml").write_text("no houses")
+    task = Task(tmp_path, 80, houses=tmp_path / "houses.toml")
+    with pytest.raises(RagError, match="did not start"):
+        list(readings(task, iter([source("a.eml")]), stranger))
 
 
 def test_an_error_of_whoever_lists_the_files_is_raised_where_they_are_taken(tmp_path: Path) -> None:
