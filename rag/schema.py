@@ -81,9 +81,10 @@ CREATE TRIGGER chunk_gone AFTER DELETE ON chunks BEGIN DELETE FROM words WHERE r
 # Up from a document over the mails that it came with, to a file that holds one of them.
 HOLDER = """
 WITH RECURSIVE up (id, parent) AS (
-    SELECT ?1, (SELECT min(parent) FROM attachments WHERE document_id = ?1)
-    UNION SELECT attachments.parent, up.parent FROM attachments JOIN up ON attachments.document_id = up.id
-) SELECT path, CASE WHEN up.id = ?1 THEN NULL ELSE up.parent END FROM up
+    SELECT ?1, NULL
+    UNION SELECT attachments.parent, coalesce(up.parent, attachments.parent)
+    FROM attachments JOIN up ON attachments.document_id = up.id
+) SELECT path, up.parent FROM up
 JOIN file_documents ON file_documents.document_id = up.id ORDER BY up.id != ?1, path LIMIT 1
 """
 
