@@ -90,6 +90,7 @@ def readings(
     """Read ``sources`` in order, some messages ahead of whoever takes them; None is the end of a file.
 
     ``sources`` and ``known`` are called from a thread. Closing the iterator ends the child at once.
+    Raises RagError if no child can be started.
     """
     results: queue.Queue[_Result] = queue.Queue(_AHEAD)
     stop = threading.Event()
