@@ -15,6 +15,7 @@ from dataclasses import replace
 from rag import models, prompts
 from rag.citations import check
 from rag.errors import ModelFailed, ModelUnavailable, PromptTooLong, RagError
+from rag.gate import Judgement
 from rag.llama import LlamaModel
 from rag.llm import ChatModel, Piece, PieceStream, ServerModel
 from rag.records import Answer, Progress, Quote, Sentence, Turn, Usage
@@ -122,8 +123,8 @@ class ModelLoader:
 class Reply:
     """One question being answered: `quotes` are there at once; iterate for the prose; then read `answer`.
 
-    Iterating yields text as the model writes it, not yet checked; closing it stops the model. ``note`` says
-    why there is no prose, or which model stands in, as soon as that is known.
+    Iterating yields text as the model writes it, not yet checked; closing it stops the model. ``gate`` is what the
+    evidence was found to bear; ``note`` says why there is no prose, or which model stands in, as soon as that is known.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class Reply:
         question: str,
         quotes: tuple[Quote, ...],
         *,
-        refusal: str = "",
+        gate: Judgement,
         loader: ModelLoader | None,
         settings: Settings,
         history: Sequence[Turn] = (),
@@ -141,10 +142,10 @@ class Reply:
         """Answer ``question`` from ``quotes`` with the loader's model; none means that quotes are wanted."""
         self.question = question
         self.quotes = quotes
-        self.refused = bool(refusal)
-        self.note = ""
-        self._refusal = refusal
-        self._loader = loader
+        self.gate = gate
+        self.refused = gate.verdict == "refuse"
+        self.note = "" if self.refused else gate.reason
+        self._loader = loader if gate.verdict == "answer" else None
         self._settings = settings
         self._history = tuple(history)
         self._seconds = dict(seconds)
@@ -190,16 +191,17 @@ class Reply:
             model=self._model.name if self._model else None,
             usage=replace(self._usage, seconds=seconds),
             note=self.note,
+            support=self.gate.score,
         )
         if self.refused:
-            return replace(answer, text=f"{prompts.REFUSAL} {self._refusal}".strip())
+            return replace(answer, text=f"{prompts.REFUSAL} {self.gate.reason}")
         return _with_prose(answer, "".join(self._prose))
 
     def _elapsed(self) -> float:
         return (self._ended or time.monotonic()) - self._started
 
     def _generate(self) -> Iterator[Piece]:
-        if self._loader is None or self.refused:
+        if self._loader is None:
             self._ended = self._started
             return
         try:

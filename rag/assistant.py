@@ -18,14 +18,18 @@ from typing import Self
 
 from rag import indexing
 from rag.answering import ModelLoader, Reply, is_here
+from rag.comparing import Comparison, compare
 from rag.embedding import Embedder, SentenceTransformerEmbedder
 from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, ModelUnavailable, RagError, SettingsError
+from rag.gate import GATE, Gate, Judgement, Notes, gate_for, judge
 from rag.houses import canonical, use
 from rag.llm import ChatModel
 from rag.models import DEFAULT
 from rag.ownership import ownership
+from rag.quoting import choose_quotes
 from rag.records import Hit, Progress, SyncReport, Turn
-from rag.retrieval import Retriever, choose_quotes
+from rag.reranking import Reranker
+from rag.retrieval import Retriever, Search
 from rag.scanning import require_corpus
 from rag.schema import Filters
 from rag.settings import Settings
@@ -64,6 +68,7 @@ class Assistant:
         self._lock = threading.Lock()
         self._open = ExitStack()
         self._loader = ModelLoader(settings, model)
+        self._reranker = Reranker(settings.rerank_model) if settings.rerank_model else None
 
     @classmethod
     def open(
@@ -166,6 +171,7 @@ class Assistant:
         if self._catalogue is None:
             discard(self.settings.index)
             self._catalogue = Catalogue.create(self.settings.index, fingerprint=self._fingerprint)
+            self._catalogue.remember(GATE, gate_for(self._embedder.fingerprint).dumps())
         self._rebuild = False
 
     def _forget_catalogue(self) -> None:
@@ -183,9 +189,15 @@ class Assistant:
         house: str | Sequence[str] | None = None,
         since: str | date | None = None,
         until: str | date | None = None,
+        as_of: str | date | None = None,
     ) -> list[Hit]:
-        """The ``k`` best passages for ``question``; ``until`` is a day that still counts. Raises IndexMissing."""
-        return self._retriever().search(_asked(question), k=k, filters=_filters(house, since, until))
+        """The ``k`` best passages for ``question``; ``until`` is a day that still counts.
+
+        ``as_of`` is the day that "last week" counts from, today by default. Raises IndexMissing and SettingsError.
+        """
+        retriever = self._retriever()
+        query = retriever.understand(_asked(question), _today(as_of))
+        return list(retriever.search(query, k=k, filters=_filters(house, since, until)).hits)
 
     def ask(
         self,
@@ -195,34 +207,62 @@ class Assistant:
         house: str | Sequence[str] | None = None,
         since: str | date | None = None,
         until: str | date | None = None,
+        as_of: str | date | None = None,
         k: int | None = None,
         quotes_only: bool = False,
         progress: Progress | None = None,
     ) -> Reply:
         """Answer ``question`` from the ``k`` best quotes; the model loads while the search runs.
 
-        ``progress`` is told of a model's download. Raises IndexMissing and SettingsError; a model that is not
-        to be had is no error: the reply says so and its quotes are the answer.
+        The filters are those of `search`; ``progress`` is told of a model's download. Raises IndexMissing and
+        SettingsError; a model that is not to be had is no error: the reply says so and its quotes are the answer.
         """
         started = time.monotonic()
         retriever = self._retriever()
         filters = _filters(house, since, until)
         question = _asked(question)
+        query = retriever.understand(question, _today(as_of))
         if not quotes_only:
             self._loader.preload()
         count = k or self.settings.quotes
-        hits = retriever.search(question, k=4 * count, filters=filters)
-        refusal = retriever.refusal(question, hits, filters)
+        found = retriever.search(query, k=4 * count, filters=filters)
         return Reply(
             question,
-            choose_quotes(question, hits, limit=count),
-            refusal=refusal,
+            choose_quotes(found, limit=count),
+            gate=self._judge(found),
             loader=None if quotes_only else self._loader,
             settings=self.settings,
             history=history,
             seconds={"search": time.monotonic() - started},
             progress=progress,
         )
+
+    def compare(
+        self,
+        claim: str,
+        *,
+        house: str | Sequence[str] | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
+        as_of: str | date | None = None,
+        k: int | None = None,
+    ) -> Comparison:
+        """What each house says of ``claim``, a row each, ``k`` at most.
+
+        The filters are those of `search`; houses that the claim names are the only ones. Raises IndexMissing and
+        SettingsError.
+        """
+        retriever = self._retriever()
+        filters = _filters(house, since, until)
+        query = retriever.understand(_asked(claim), _today(as_of))
+        found = retriever.by_house(query, per=_COMPARED, filters=filters)
+        return compare(query.text, {name: choose_quotes(one, limit=3) for name, one in found.items()}, limit=k)
+
+    def adopt(self, gate: Gate) -> None:
+        """Judge evidence by ``gate`` from now on, in every process that opens this index. Raises IndexMissing."""
+        self._retriever()
+        assert self._catalogue is not None
+        self._catalogue.remember(GATE, gate.dumps())
 
     def preload(self) -> None:
         """Begin to load the chat model, if its file is here, and the embedding model."""
@@ -255,7 +295,25 @@ class Assistant:
     def _retriever(self) -> Retriever:
         if self._catalogue is None:
             raise IndexMissing(f"There is no index in {self.settings.index}.", remedy="Build it: rag index")
-        return Retriever(self._catalogue, self._nearest(), self._embedder, candidates=self.settings.candidates)
+        return Retriever(
+            self._catalogue,
+            self._nearest(),
+            self._embedder,
+            candidates=self.settings.candidates,
+            rerank=self._reranker.score if self._reranker else None,
+        )
+
+    def _judge(self, found: Search) -> Judgement:
+        catalogue = self._catalogue
+        assert catalogue is not None
+        stored = catalogue.fact(GATE)
+        gate = Gate.loads(stored) if stored else gate_for(self._embedder.fingerprint)
+        notes = Notes(
+            houses=catalogue.houses(),
+            dates=catalogue.dates(),
+            occurs=lambda word: catalogue.frequencies([word])[word] > 0,
+        )
+        return judge(found, gate, notes)
 
     def _nearest(self) -> NearestVectors:
         assert self._catalogue is not None
@@ -279,6 +337,9 @@ def status(settings: Settings, catalogue: Catalogue | None) -> Status:
     )
 
 
+# Hits of each house, of whose best lines the three best are compared with the claim.
+_COMPARED = 8
+
 _LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -290,6 +351,11 @@ def _asked(question: str) -> str:
     if len(question) > 2000:
         raise SettingsError("The question has more than 2,000 characters.", remedy="Ask a shorter one.")
     return question
+
+
+def _today(as_of: str | date | None) -> date:
+    day = _day(as_of, "as_of")
+    return day.date() if day else date.today()
 
 
 def _filters(house: str | Sequence[str] | None, since: str | date | None, until: str | date | None) -> Filters:

@@ -25,9 +25,9 @@ from rag.records import Arrival, Document, Failure, Progress, SourceFile, SyncRe
 from rag.scanning import Sighting, identified, require_corpus, sightings
 from rag.schema import Batch, Entry, KnownFile
 from rag.store import Catalogue, Census
-from rag.terms import figures
+from rag.terms import index_terms
 
-VERSION = "2"
+VERSION = "3"
 """Raise it when the same file is read, attributed, chunked or headed differently, or houses.toml changes."""
 
 # A commit and an embedding call for about 256 chunks: 2 to 20 s of work that a kill can lose.
@@ -231,7 +231,7 @@ class _Run:
             text = searchable(cut.document, chunk)
             digest = hashlib.sha256(text.encode()).hexdigest()
             self._batch.texts[digest] = text
-            terms = " ".join(figure.canonical for figure in figures(chunk.text))
+            terms = " ".join(index_terms(chunk.text))
             entries.append(Entry(chunk, header(cut.document, chunk.voice), terms, digest))
         return entries
 

@@ -92,7 +92,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk found for a question; ``ranks`` holds its place (from 1) in each ranking that had it.
+    """A chunk found for a question; ``evidence`` holds the measures, from 0 to 1, that its score is a weighted sum of.
 
     ``copies`` are other documents that say the same in nearly the same words.
     """
@@ -100,7 +100,7 @@ class Hit:
     chunk: Chunk
     document: Document
     score: float
-    ranks: Mapping[str, int]
+    evidence: Mapping[str, float]
     copies: tuple[Document, ...] = ()
 
     @property
@@ -156,8 +156,9 @@ class Usage:
 class Answer:
     """A checked answer; ``text`` holds the checked sentences only, or the refusal.
 
-    ``text`` is empty where the quotes are the answer: no model was wanted, none could be had (``note``
-    says which), or none of its sentences survived the check.
+    ``text`` is empty where the quotes are the answer: no model was wanted, the evidence was too thin to ask one, none
+    could be had (``note`` says which), or none of its sentences survived the check. ``support`` is how probably the
+    evidence answers the question, from 0 to 1.
     """
 
     question: str
@@ -169,6 +170,7 @@ class Answer:
     model: str | None = None
     usage: Usage = field(default_factory=Usage)
     note: str = ""
+    support: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ class Settings:
     """Where things are and how the stages behave.
 
     ``model`` is a name of the catalogue, a GGUF file or an OpenAI-compatible URL; ``embedding_model`` a
-    folder or a hub name; the empty string means the built-in choice for either. ``houses`` is a file of your
+    folder or a hub name; the empty string means the built-in choice for either. ``rerank_model`` is a cross-encoder, by
+    folder or hub name, that orders the first hits anew; none by default. ``houses`` is a file of your
     own houses, beside the built-in ones. ``threads`` 0 means the physical cores.
     """
 
@@ -35,6 +36,7 @@ class Settings:
     index: Path
     model: str = ""
     embedding_model: str = ""
+    rerank_model: str = ""
     houses: Path | None = None
     think: str = "off"
     quotes: int = 4
@@ -94,7 +96,7 @@ class Settings:
 
 _KINDS: Mapping[str, type] = {
     **dict.fromkeys(("corpus", "index", "houses"), Path),
-    **dict.fromkeys(("model", "embedding_model", "think"), str),
+    **dict.fromkeys(("model", "embedding_model", "rerank_model", "think"), str),
     **dict.fromkeys(("quotes", "candidates", "chunk_words", "context_tokens", "answer_tokens", "threads", "seed"), int),
 }
 

@@ -138,13 +138,14 @@ def test_closing_while_the_model_loads_ends_the_wait(settings: Settings, monkeyp
 
 
 def test_quotes_that_do_not_fit_are_left_out_of_the_prompt(settings: Settings) -> None:
+    asked = "who speaks of GPUs?"
     model = ScriptedModel("It is wrong [1].")
     with open_desk(settings, model) as desk:
-        reply = desk.ask(QUESTION)
+        reply = desk.ask(asked)
         assert reply.answer.text
         whole = model.asked[0][-1].content
         model.room = len(whole) - 1
-        assert desk.ask(QUESTION).answer.text
+        assert desk.ask(asked).answer.text
         shorter = model.asked[1][-1].content
     last = f"\n[{len(reply.quotes)}] "
     assert (last in whole, last in shorter, "\n[1] " in shorter) == (True, False, True)

@@ -17,13 +17,17 @@ HEAVY = ("torch", "sentence_transformers", "transformers", "chromadb", "gradio",
 # Lowest first; a module imports only from lower rows, and from its own row only what stands to its left.
 LAYERS = (
     ("errors", "records"),
-    ("settings", "terms", "houses", "sentences", "prompts"),
+    ("settings", "companies", "terms", "houses", "sentences", "stems", "prompts"),
+    ("cuewords", "periods", "mentions", "addressees", "questions", "coverage", "sought"),
     ("readers", "replies", "quotations", "cues", "asides", "prose", "turns", "attribution", "chunking", "reading"),
-    ("scanning", "copies", "citations"),
-    ("embedding", "llm", "llama", "downloads", "models", "ownership", "schema", "store", "vectors", "imap", "mirror"),
-    ("duplicates", "indexing", "watching", "retrieval"),
+    ("scanning", "copies", "statements", "stances", "comparing", "citations"),
+    ("weights", "embedding", "reranking", "llm", "llama", "downloads", "models"),
+    ("ownership", "lexicon", "schema", "store", "vectors", "imap", "mirror"),
+    ("duplicates", "indexing", "watching", "twins", "retrieval", "quoting", "gate", "fitting"),
     ("answering", "assistant"),
-    ("__init__", "present", "cards", "guard", "arguments", "console", "inbox", "cli", "__main__"),
+    ("__init__", "present", "cards", "guard", "arguments", "console", "inbox"),
+    ("metrics", "questionsets", "evaluation", "plots", "scorecard", "bench"),
+    ("cli", "__main__"),
 )
 ORDER = [name for row in LAYERS for name in row]
 

@@ -1,0 +1,241 @@
+"""Whether the evidence can bear an answer: answer, show quotes only, or refuse.
+
+In: a `Search`, who speaks in the index and from when to when, a `Gate`. Out: a `Judgement` with its reason in words.
+A logistic model of a few measures of the evidence, fitted on labelled questions; no language model is asked, for
+small ones answer from insufficient evidence rather than abstain (Joren et al., arXiv 2411.06037).
+It does not know what an answer would say.
+
+The measures depend on the embedding model, so the thresholds are stored with the index (`Gate.dumps`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+import numpy as np
+
+from rag.chunking import header
+from rag.coverage import Wanted, coverage, covers
+from rag.cuewords import FIRM
+from rag.embedding import DEFAULT_SHA256
+from rag.records import Hit
+from rag.retrieval import Search
+from rag.sentences import split_sentences
+from rag.sought import sought, states
+from rag.stems import stems, tokens
+from rag.terms import index_terms
+
+Verdict = Literal["answer", "quotes", "refuse"]
+
+GATE = "gate"
+"""The name under which an index keeps its gate."""
+
+MEASURES = ("together", "named", "sentence", "figure", "cosine")
+_TOGETHER = 3
+
+# A sentence that speaks of nearly as much of the question as the best one may be the one that answers it.
+_NEARLY = 0.7
+
+_NAMED = 12
+_THIN = "The evidence is thin, so no model is asked: the quotes are the answer."
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A logistic model over `MEASURES`, and its two thresholds: below ``refuse`` no, from ``answer`` on yes."""
+
+    weights: tuple[float, ...]
+    bias: float
+    refuse: float
+    answer: float
+
+    def score(self, measures: Sequence[float]) -> float:
+        """How probably the question can be answered from this evidence."""
+        return float(1 / (1 + np.exp(-(np.dot(self.weights, measures) + self.bias))))
+
+    def verdict(self, score: float) -> Verdict:
+        """What to do at that score."""
+        return "refuse" if score < self.refuse else "quotes" if score < self.answer else "answer"
+
+    def dumps(self) -> str:
+        """The gate as JSON, to be stored with an index."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def loads(cls, text: str) -> Gate:
+        """Read what `dumps` wrote."""
+        facts = json.loads(text)
+        return cls(tuple(facts["weights"]), facts["bias"], facts["refuse"], facts["answer"])
+
+
+# Fitted by `benchmarks/gate.py`, which says on what; the first is for the built-in embedding model, the other for any,
+# whose cosines mean something else.
+_BUILT_IN = Gate((3.3, 0.5, 1.8, 1.9, 3.9), -5.0, 0.3, 0.5)
+_ANY = Gate((3.3, 0.5, 1.8, 1.9, 0.0), -3.0, 0.3, 0.5)
+
+
+def gate_for(fingerprint: str) -> Gate:
+    """The gate for an index whose embedding model has this fingerprint; ``rag eval --fit`` makes a better one."""
+    return _BUILT_IN if DEFAULT_SHA256.startswith(fingerprint.partition("-")[0] or "-") else _ANY
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the gate decided; ``reason`` is empty where all is well.
+
+    ``measures`` are empty where a rule decided and not the model; its ``score`` is then 0 or 1.
+    """
+
+    verdict: Verdict
+    score: float
+    reason: str = ""
+    measures: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What is known of an index as a whole: who speaks, from when to when, and whether a word occurs."""
+
+    houses: tuple[str, ...]
+    dates: tuple[datetime, datetime] | None
+    occurs: Callable[[str], bool]
+
+
+def measures(search: Search) -> tuple[float, ...]:
+    """The evidence in numbers from 0 to 1, in the order of `MEASURES`.
+
+    The share of the question, by weight, that the first three passages speak of together, headers included; the same
+    of its names and figures alone; the most that one sentence of them speaks of; whether a sentence that speaks of
+    most states a figure of the kind that is asked for, if one is; and the best cosine.
+    """
+    wants, hits = search.wants, search.hits
+    cosine = max((hit.evidence["vectors"] for hit in hits), default=0.0)
+    if not hits or not wants:
+        return (0.0, 0.0, 0.0, 0.0, cosine)
+    joined = [max(column) for column in zip(*(_covered(hit, wants) for hit in hits[:_TOGETHER]), strict=True)]
+    names = [want if want.name else replace(want, weight=0.0) for want in wants]
+    together = _share(wants, joined)
+    named = _share(names, joined) if any(want.weight for want in names) else together
+    sentences = [one for hit in hits[:_TOGETHER] for one in _sentences(hit, wants)]
+    best = max(share for share, _ in sentences)
+    kind = sought(search.query)
+    telling = not kind or any(states(text, kind) for share, text in sentences if share >= _NEARLY * best)
+    return (together, named, best, float(telling), cosine)
+
+
+def _sentences(hit: Hit, wants: Sequence[Wanted]) -> list[tuple[float, str]]:
+    """The sentences of a hit, each with the share of the question that it speaks of."""
+    spans = split_sentences(hit.document.text, hit.chunk.start, hit.chunk.end)
+    texts = [hit.document.text[start:end] for start, end in spans]
+    return [(coverage(wants, frozenset(stems(text)), frozenset(index_terms(text))), text) for text in texts]
+
+
+def _covered(hit: Hit, wants: Sequence[Wanted]) -> list[float]:
+    """How far a hit covers each want; what its header says is said."""
+    said, terms = (
+        frozenset(stems(f"{header(hit.document, hit.chunk.voice)}\n{hit.chunk.text}")),
+        frozenset(index_terms(hit.chunk.text)),
+    )
+    return [covers(want, said, terms) for want in wants]
+
+
+def _share(wants: Sequence[Wanted], covered: Sequence[float]) -> float:
+    whole = sum(want.weight for want in wants)
+    return sum(want.weight * share for want, share in zip(wants, covered, strict=True)) / whole
+
+
+def judge(search: Search, gate: Gate, notes: Notes) -> Judgement:
+    """Whether ``search`` found enough to answer from, and if not, why not."""
+    if reason := _strangers(search, notes) or _nothing(search, notes):
+        return Judgement("refuse", 0.0, reason)
+    if not search.wants:  # "What did X say?" asks for nothing but a voice.
+        return Judgement("answer", 1.0)
+    measured = measures(search)
+    score = gate.score(measured)
+    verdict = gate.verdict(score)
+    reason = {"refuse": _silence(search), "quotes": _THIN, "answer": ""}[verdict]
+    return Judgement(verdict, score, reason, measured)
+
+
+def _strangers(search: Search, notes: Notes) -> str:
+    """A house or name that is asked for and does not speak here, or is never named; one of them is enough."""
+    query = search.query
+    asked = search.scope.houses or query.houses
+    if any(house in notes.houses or (not query.strict and notes.occurs(house)) for house in asked):
+        return ""
+    unknown = [name for name in query.speakers if not _occurs(name, notes)]
+    if missing := (*asked, *unknown):
+        verb = "is" if len(missing) == 1 else "are"
+        return f"{_listed(missing)} {verb} not quoted in these notes. {_speaking(notes.houses)}".strip()
+    return ""
+
+
+def _occurs(name: str, notes: Notes) -> bool:
+    """Whether the last word that is a name ("Altman", "Acme" of "Acme Securities") stands anywhere in the notes."""
+    own = [token for token in tokens(name) if token not in FIRM] or tokens(name)
+    return notes.occurs(own[-1]) if own else False
+
+
+def _speaking(houses: Sequence[str]) -> str:
+    if not houses:
+        return ""
+    more = f" and {len(houses) - _NAMED} more" if len(houses) > _NAMED else ""
+    return f"Quoted are {_listed(houses[:_NAMED]) if not more else ', '.join(houses[:_NAMED]) + more}."
+
+
+def _nothing(search: Search, notes: Notes) -> str:
+    """No passage at all, none at that time, or none with any word of the question."""
+    query = search.query
+    if (query.since or query.until) and not (search.scope.since or search.scope.until) and notes.dates:
+        first, last = notes.dates
+        period = _period(query.since, query.until)
+        return f"Nothing in them is dated {period}; they run from {first:%d %b %Y} to {last:%d %b %Y}."
+    if not search.hits:
+        return "Nothing in them meets the filters." if search.scope else "They hold nothing yet."
+    if search.wants and not any(notes.occurs(want.surface) or want.exact for want in search.wants):
+        if search.scope.houses:
+            return _silence(search)
+        return f"None of these words occurs in what is indexed: {', '.join(want.surface for want in search.wants)}."
+    return ""
+
+
+def _period(since: datetime | None, until: datetime | None) -> str:
+    last = until - timedelta(days=1) if until else None
+    if since and last:
+        return f"{since:%d %b %Y}" if since.date() == last.date() else f"{since:%d %b} to {last:%d %b %Y}"
+    return f"since {since:%d %b %Y}" if since else f"before {until:%d %b %Y}"
+
+
+def _silence(search: Search) -> str:
+    """Who does speak, and what of the question nobody says."""
+    open_ = _open(search)
+    what = _topic(search.query.text) or ", ".join(open_)
+    houses = search.scope.houses
+    if houses:
+        verb = "is" if len(houses) == 1 else "are"
+        says = "says" if len(houses) == 1 else "say"
+        return f"{_listed(houses)} {verb} quoted, but {says} nothing on {what}."
+    return f"No passage speaks of {', '.join(open_) or what}."
+
+
+def _open(search: Search) -> list[str]:
+    """The words and figures of the question that none of the first hits has, as the question writes them."""
+    rows = [_covered(hit, search.wants) for hit in search.hits[:_TOGETHER]]
+    return [want.surface for want, *shares in zip(search.wants, *rows, strict=True) if not any(shares)]
+
+
+_TOPIC = re.compile(r"\b(?:about|on|regarding|of|for)\s+(.{2,80}?)\s*[?.!]*$", re.IGNORECASE)
+
+
+def _topic(question: str) -> str:
+    match = _TOPIC.search(question)
+    return match[1] if match else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
