@@ -24,6 +24,14 @@ def test_rows_are_unit_vectors_in_the_order_of_the_texts(minilm: SentenceTransfo
     assert rows[0] == pytest.approx(minilm.embed(texts[:1])[0], abs=1e-5)
 
 
+@pytest.mark.parametrize("text", ["What did Bernstein say about the $5M?", "", "price " * 600, "Größe — 価格"])
+def test_one_text_is_embedded_as_it_is_among_others(minilm: SentenceTransformerEmbedder, text: str) -> None:
+    alone, (among, _) = minilm.embed([text]), minilm.embed([text, text])
+    assert alone.shape == (1, 384)
+    assert alone.dtype == np.float32
+    assert alone[0] == pytest.approx(among, abs=1e-6)
+
+
 def test_texts_that_mean_the_same_are_nearer_than_others(minilm: SentenceTransformerEmbedder) -> None:
     cost, price, cat = minilm.embed(["Training was cheap.", "The model cost little to train.", "The cat slept."])
     assert cost @ price > cost @ cat + 0.2
