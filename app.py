@@ -95,6 +95,11 @@ class Filters:
     since: str = ""
     until: str = ""
 
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What the assistant takes."""
+        return {"house": self.houses or None, "since": self.since or None, "until": self.until or None}
+
 
 def converse(assistant: Assistant, question: str, filters: Filters, conversation: Conversation) -> Iterator[Screen]:
     """Ask, and yield a screen every `TICK`; closing the iterator stops the model.
@@ -102,7 +107,7 @@ def converse(assistant: Assistant, question: str, filters: Filters, conversation
     A RagError becomes the answer; anything else is a bug, is shown as one, and is raised.
     """
     question = question.strip()
-    if problem := _problem(question):
+    if problem := _problem("question", question):
         yield Screen(cards.notice(problem))
         return
     conversation.stopped = False
@@ -127,11 +132,21 @@ def messages(question: str, content: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": shown}, {"role": "assistant", "content": content}]
 
 
-def _problem(question: str) -> str:
-    if not question:
-        return "Write a question first."
-    if len(question) > QUESTION_CHARACTERS:
-        return f"The question has {len(question):,} characters; {QUESTION_CHARACTERS:,} are the most."
+def compared(assistant: Assistant, claim: str, filters: Filters) -> str:
+    """What each house says of ``claim``, as HTML; a RagError is shown like an answer."""
+    if problem := _problem("claim", claim.strip()):
+        return cards.notice(problem)
+    try:
+        return cards.comparison(assistant.compare(claim.strip(), **filters.conditions))
+    except RagError as error:
+        return cards.failure(error)
+
+
+def _problem(what: str, text: str) -> str:
+    if not text:
+        return f"Write a {what} first."
+    if len(text) > QUESTION_CHARACTERS:
+        return f"The {what} has {len(text):,} characters; {QUESTION_CHARACTERS:,} are the most."
     return ""
 
 
@@ -144,14 +159,7 @@ def _exchange(assistant: Assistant, question: str, filters: Filters, conversatio
         download = f"{what}: {done / total:.0%}" if total else f"{what}: {done / 1e6:,.0f} MB"
 
     turns = conversation.turns
-    reply = assistant.ask(
-        question,
-        turns[-HISTORY_TURNS:],
-        house=filters.houses or None,
-        since=filters.since or None,
-        until=filters.until or None,
-        progress=progress,
-    )
+    reply = assistant.ask(question, turns[-HISTORY_TURNS:], progress=progress, **filters.conditions)
     conversation.reply = reply
     prose = thought = ""
     try:
@@ -228,6 +236,9 @@ class _Parts:
     since: gr.Textbox
     until: gr.Textbox
     quotes: gr.HTML
+    claim: gr.Textbox
+    compare: gr.Button
+    table: gr.HTML
     conversation: gr.State
 
 
@@ -235,7 +246,11 @@ def _layout() -> _Parts:
     import gradio as gr
 
     head = gr.HTML(elem_classes="rag-head")
-    with gr.Row():
+    with gr.Accordion("Filters", open=False), gr.Row():
+        houses = gr.Dropdown([], label="Houses", multiselect=True, min_width=200)
+        since = gr.Textbox(label="Since", placeholder="2025-01-20", min_width=120)
+        until = gr.Textbox(label="Until", placeholder="2025-02-20", min_width=120)
+    with gr.Tab("Ask"), gr.Row():
         with gr.Column(scale=3, min_width=320):
             chat = gr.Chatbot(
                 show_label=False,
@@ -256,27 +271,15 @@ def _layout() -> _Parts:
                 ask = gr.Button("Ask", variant="primary", min_width=80)
                 stop = gr.Button("Stop", min_width=80)
                 copy = gr.Button("Copy", min_width=80)
-            with gr.Accordion("Filters", open=False), gr.Row():
-                houses = gr.Dropdown([], label="Houses", multiselect=True, min_width=200)
-                since = gr.Textbox(label="Since", placeholder="2025-01-20", min_width=120)
-                until = gr.Textbox(label="Until", placeholder="2025-02-20", min_width=120)
         with gr.Column(scale=2, min_width=320):
             quotes = gr.HTML(cards.NO_QUOTES, elem_id="rag-quotes")
-    return _Parts(
-        head,
-        chat,
-        fold,
-        thought,
-        box,
-        ask,
-        stop,
-        copy,
-        houses,
-        since,
-        until,
-        quotes,
-        gr.State(Conversation()),
-    )
+    with gr.Tab("Compare houses"):
+        with gr.Row():
+            claim = gr.Textbox(show_label=False, label="Claim", placeholder="A claim", lines=1, max_lines=6, scale=5)
+            compare = gr.Button("Compare", variant="primary", min_width=110)
+        table = gr.HTML(cards.NO_COMPARISON)
+    talk = (head, chat, fold, thought, box, ask, stop, copy, houses, since, until, quotes)
+    return _Parts(*talk, claim, compare, table, gr.State(Conversation()))
 
 
 def _blank(parts: _Parts) -> dict[Any, Any]:
@@ -288,19 +291,13 @@ def _blank(parts: _Parts) -> dict[Any, Any]:
 def _asking(parts: _Parts, assistant: Assistant) -> Callable[..., Iterator[dict[Any, Any]]]:
     import gradio as gr
 
-    # An empty Textbox is None.
     def ask(
-        asked: str | None,
-        houses: list[str] | None,
-        since: str | None,
-        until: str | None,
-        conversation: Conversation,
+        asked: str | None, houses: list[str] | None, since: str | None, until: str | None, conversation: Conversation
     ) -> Iterator[dict[Any, Any]]:
         question = asked or ""
         said = conversation.messages
         before = list(said)
-        filters = Filters(tuple(houses or ()), (since or "").strip(), (until or "").strip())
-        for screen in converse(assistant, question, filters, conversation):
+        for screen in converse(assistant, question, _filters(houses, since, until), conversation):
             if conversation.messages is not said:
                 # Cleared meanwhile. Gradio shows the last yield once more at the end, so that has to be blank.
                 yield _blank(parts)
@@ -316,6 +313,11 @@ def _asking(parts: _Parts, assistant: Assistant) -> Callable[..., Iterator[dict[
     return ask
 
 
+def _filters(houses: list[str] | None, since: str | None, until: str | None) -> Filters:
+    # An empty Textbox is None.
+    return Filters(tuple(houses or ()), (since or "").strip(), (until or "").strip())
+
+
 def _connect(page: gr.Blocks, parts: _Parts, assistant: Assistant) -> None:
     import gradio as gr
 
@@ -323,20 +325,25 @@ def _connect(page: gr.Blocks, parts: _Parts, assistant: Assistant) -> None:
         conversation.clear()
         return _blank(parts)
 
+    def compare(claim: str | None, houses: list[str] | None, since: str | None, until: str | None) -> str:
+        return compared(assistant, claim or "", _filters(houses, since, until))
+
     def greet() -> tuple[Any, ...]:
         status = assistant.status()
         return cards.head(status), gr.update(choices=list(status.houses))
 
+    limits = [parts.houses, parts.since, parts.until]
     gr.on(
         [parts.ask.click, parts.box.submit],
         _asking(parts, assistant),
-        [parts.box, parts.houses, parts.since, parts.until, parts.conversation],
+        [parts.box, *limits, parts.conversation],
         [parts.chat, parts.fold, parts.thought, parts.box, parts.quotes],
         api_name="ask",
         show_progress="hidden",
         concurrency_limit=1,
     )
     private: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+    gr.on([parts.compare.click, parts.claim.submit], compare, [parts.claim, *limits], [parts.table], **private)
     # Neither has `cancels`: that would leave the page as it was, where closing the reply lets `ask` check and
     # show what was written so far; and a cancelled event now and then covers the page with "Error".
     parts.stop.click(Conversation.stop, [parts.conversation], None, **private)

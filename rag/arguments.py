@@ -52,7 +52,12 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--house", action="append", metavar="H", help="only this house; may be repeated")
     parser.add_argument("--since", metavar="DATE", help="only notes of this day or later (2025-01-27)")
     parser.add_argument("--until", metavar="DATE", help="only notes of this day or earlier")
+    _add_as_of(parser)
     parser.add_argument("-k", type=_positive, metavar="N", help="how many quotes or hits")
+
+
+def _add_as_of(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--as-of", metavar="DATE", help='the day that "last week" counts from (2025-01-31)')
 
 
 def _add_ask(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +78,14 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     _add_filters(parser)
     _add_places(parser)
     parser.set_defaults(command="search")
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("claim", help="what houses may agree or disagree with, in quotes; mind the shell's $")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _add_filters(parser)
+    _add_places(parser)
+    parser.set_defaults(command="compare")
 
 
 def _add_index(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +125,43 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command="serve")
 
 
+def _add_eval(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE.jsonl", help='a question a line: {"q": "…", "quotes": ["…"], …}')
+    parser.add_argument("--answers", action="store_true", help="let the model write, and judge its answers too")
+    parser.add_argument("--model", metavar="NAME|PATH|URL", help="with --answers: a catalogue name, a GGUF, a server")
+    parser.add_argument("--think", choices=list(THINKING_TOKENS), help="with --answers: how long R1 may think first")
+    _add_as_of(parser)
+    parser.add_argument("--fit", action="store_true", help="then fit the gate to this set, and keep it with the index")
+    parser.add_argument("--misses", action="store_true", help="list what went wrong, below the table")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--plot", metavar="PNG", help="draw bars, latency and risk-coverage (needs rag[plot])")
+    parser.add_argument(
+        "--fail-under",
+        action="append",
+        default=[],
+        metavar="METRIC=VALUE",
+        help="exit with 1 if the metric is below VALUE, or above it where less is better; may be repeated",
+    )
+    _add_places(parser)
+    parser.set_defaults(command="eval")
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--chunks", type=_size, nargs="+", default=[10_000, 200_000], metavar="N", help="sizes (default: 10000 200000)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _add_places(parser)
+    parser.set_defaults(command="bench")
+
+
+def _size(text: str) -> int:
+    number = int(text)
+    if not 100 <= number <= 10_000_000:
+        raise argparse.ArgumentTypeError("must be from 100 to 10,000,000")
+    return number
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if not 1 <= number <= 100:
@@ -122,8 +172,11 @@ def _positive(text: str) -> int:
 COMMANDS = {
     "ask": (_add_ask, "answer a question with checked citations (the default)"),
     "search": (_add_search, "list the passages that match best"),
+    "compare": (_add_compare, "set the houses side by side on a claim"),
     "index": (_add_index, "make the index equal the corpus"),
     "status": (_add_status, "say which corpus, index and model are in use"),
     "models": (_add_models, "list, pull, verify and remove model files"),
     "serve": (_add_serve, "chat in the browser"),
+    "eval": (_add_eval, "measure search, refusals and answers on a question set"),
+    "bench": (_add_bench, "measure the speed of search on generated indexes"),
 }

@@ -64,12 +64,10 @@ def ask(arguments: argparse.Namespace) -> int:
         with Bar() as bar:
             reply = desk.ask(
                 arguments.question,
-                house=arguments.house,
-                since=arguments.since,
-                until=arguments.until,
                 k=arguments.k,
                 quotes_only=arguments.quotes_only,
                 progress=bar,
+                **_conditions(arguments),
             )
             if arguments.json:
                 present.write_json(present.answer_json(reply.answer), sys.stdout)
@@ -92,9 +90,7 @@ def search(arguments: argparse.Namespace) -> int:
         return _search_batch(arguments)
     with _assistant(arguments) as desk:
         _refresh(desk)
-        hits = desk.search(
-            arguments.question, arguments.k or 10, house=arguments.house, since=arguments.since, until=arguments.until
-        )
+        hits = desk.search(arguments.question, arguments.k or 10, **_conditions(arguments))
     if arguments.json:
         present.write_json(present.search_json(arguments.question, hits), sys.stdout)
     if not hits:
@@ -102,6 +98,18 @@ def search(arguments: argparse.Namespace) -> int:
     for rank, hit in enumerate([] if arguments.json else hits, start=1):
         print(present.hit_text(rank, hit, sys.stdout), end="\n\n")
     return ANSWERED if hits else REFUSED
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """``rag compare "claim"``: what each house says of it, in a row."""
+    with _assistant(arguments) as desk:
+        _refresh(desk)
+        found = desk.compare(arguments.claim, k=arguments.k, **_conditions(arguments))
+    if arguments.json:
+        present.write_json(present.comparison_json(found), sys.stdout)
+    else:
+        print(present.comparison_text(found, sys.stdout))
+    return ANSWERED if found.rows else REFUSED
 
 
 def index(arguments: argparse.Namespace) -> int:
@@ -197,9 +205,67 @@ def serve(arguments: argparse.Namespace) -> int:
     return ANSWERED
 
 
+def evaluate(arguments: argparse.Namespace) -> int:
+    """``rag eval FILE.jsonl``: ask a question set, and say what the answers are worth."""
+    from rag import evaluation, plots, questionsets, scorecard
+
+    if (arguments.model or arguments.think) and not arguments.answers:
+        raise SettingsError("--model and --think go with --answers.")
+    bounds = [scorecard.bound(text) for text in arguments.fail_under]
+    as_of = questionsets.day(arguments.as_of, "--as-of")
+    plot = Path(arguments.plot) if arguments.plot else None
+    if plot:
+        plots.require(plot)
+    questions = questionsets.read(Path(arguments.file))
+    with _assistant(arguments, own=True) as desk, Bar("questions") as bar:
+        if arguments.answers:
+            desk.preload()
+        _refresh(desk)
+        documents = evaluation.gold_documents(questions, desk.settings.index)
+        for name in (name for name, ids in documents.items() if not ids):
+            say(present.label(f"{name} is no document of this index: its questions count as missed."))
+        outcomes = evaluation.run(desk, questions, documents, answers=arguments.answers, as_of=as_of, progress=bar)
+        facts = evaluation.settings_facts(desk, arguments.file, outcomes, as_of=as_of)
+        if arguments.fit:
+            desk.adopt(evaluation.fitted(outcomes))
+            say("The gate is fitted to these questions; the figures are those of before. Measure it on others.")
+    measured = scorecard.measure(outcomes)
+    if arguments.json:
+        present.write_json(scorecard.report_json(facts, outcomes, measured), sys.stdout)
+    else:
+        print(scorecard.report_text(outcomes, measured, misses=arguments.misses))
+    for note in dict.fromkeys(one.note for one in outcomes if one.written and not one.refused and one.note):
+        say(present.label(note))
+    if plot:
+        plots.draw(plot, **scorecard.picture(facts, outcomes, measured))
+    breaches = scorecard.breaches(measured, bounds)
+    for line in breaches:
+        say(line)
+    return FAILED if breaches else ANSWERED
+
+
+def measure(arguments: argparse.Namespace) -> int:
+    """``rag bench``: how long a search takes, on throwaway indexes that are made after the pattern of this one."""
+    from rag import bench
+
+    with _assistant(arguments) as desk:
+        _refresh(desk)
+    rows: list[bench.Row] = []
+    with Bar("chunks") as bar:
+        for row in bench.run(desk.settings, arguments.chunks, bar):
+            bar.clear()
+            rows.append(row)
+            if not arguments.json:
+                print(bench.row_text(row), flush=True)
+    if arguments.json:
+        present.write_json(bench.report_json(rows), sys.stdout)
+    return ANSWERED
+
+
 RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "ask": ask,
     "search": search,
+    "compare": compare,
     "index": index,
     "status": status,
     "models list": list_models,
@@ -207,6 +273,8 @@ RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "models verify": verify_models,
     "models remove": remove_model,
     "serve": serve,
+    "eval": evaluate,
+    "bench": measure,
 }
 
 
@@ -248,15 +316,17 @@ def _search_batch(arguments: argparse.Namespace) -> int:
             if not line.strip():
                 continue
             row = _row(line, number)
-            hits = desk.search(
-                row["q"],
-                row.get("k") or arguments.k or 10,
-                house=row.get("house") or arguments.house,
-                since=row.get("since") or arguments.since,
-                until=row.get("until") or arguments.until,
-            )
+            own = {name: row[name] for name in _CONDITIONS if row.get(name)}
+            hits = desk.search(row["q"], row.get("k") or arguments.k or 10, **{**_conditions(arguments), **own})
             present.write_json(present.search_json(row["q"], hits), sys.stdout)
     return ANSWERED
+
+
+_CONDITIONS = ("house", "since", "until", "as_of")
+
+
+def _conditions(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in _CONDITIONS}
 
 
 def _row(line: str, number: int) -> dict[str, Any]:
@@ -271,8 +341,8 @@ def _row(line: str, number: int) -> dict[str, Any]:
         raise SettingsError(f"Line {number}: k must be a number from 1 to 100.")
     if not isinstance(house, str | list) or not all(isinstance(name, str) for name in house):
         raise SettingsError(f"Line {number}: house must be a name or a list of names.")
-    if not all(isinstance(row.get(name) or "", str) for name in ("since", "until")):
-        raise SettingsError(f"Line {number}: since and until are days, like 2025-01-27.")
+    if not all(isinstance(row.get(name) or "", str) for name in ("since", "until", "as_of")):
+        raise SettingsError(f"Line {number}: since, until and as_of are days, like 2025-01-27.")
     return row
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rag.assistant import Status
+from rag.comparing import Comparison, Row
 from rag.models import ModelFile
 from rag.prompts import speaker
 from rag.records import Answer, Hit, Quote, SyncReport
@@ -52,6 +53,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "question": answer.question,
         "answer": answer.text,
         "refused": answer.refused,
+        "support": round(answer.support, 3),
         "sentences": [
             {"text": one.text, "citations": list(one.labels), "verdict": one.verdict, "reason": one.reason}
             for one in answer.sentences
@@ -79,6 +81,20 @@ def search_json(query: str, hits: Sequence[Hit]) -> dict[str, Any]:
         for rank, hit in enumerate(hits, start=1)
     ]
     return {"query": query, "hits": rows}
+
+
+def comparison_json(found: Comparison) -> dict[str, Any]:
+    """The object that ``rag compare --json`` prints; ``stance`` is "agree", "disagree", "other" or empty."""
+    rows = [
+        {
+            "n": row.quote.label,
+            **_passage(row.quote.hit, row.quote.text, row.quote.start, row.quote.end),
+            "stance": row.stance.verdict,
+            "reason": row.stance.reason,
+        }
+        for row in found.rows
+    ]
+    return {"claim": found.claim, "rows": rows, "silent": list(found.silent)}
 
 
 def _passage(hit: Hit, text: str, start: int, end: int) -> dict[str, Any]:
@@ -130,6 +146,20 @@ def place(hit: Hit) -> str:
     more = f" and {len(copies) - _COPIES} more" if len(copies) > _COPIES else ""
     repeated = f" (also in {', '.join(copies[:_COPIES])}{more})" if copies else ""
     return label(f"{hit.document.path}{within}{repeated}")
+
+
+def comparison_text(found: Comparison, stream: IO[str]) -> str:
+    """What each house says of a claim, a paragraph each, and who says nothing of it."""
+    paragraphs = [_row_text(row, stream) for row in found.rows] or ["No house says anything near this claim."]
+    if found.silent:
+        paragraphs.append(wrapped(f"Nothing near it from {', '.join(found.silent)}.", stream))
+    return "\n\n".join(paragraphs)
+
+
+def _row_text(row: Row, stream: IO[str]) -> str:
+    heading, *lines = quote_text(row.quote, stream).split("\n")
+    verdict = f": {row.stance.verdict} ({label(row.stance.reason)})" if row.stance.verdict else ""
+    return "\n".join((heading + verdict, *lines))
 
 
 def hit_text(rank: int, hit: Hit, stream: IO[str]) -> str:

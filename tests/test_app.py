@@ -25,9 +25,11 @@ import httpx
 import pytest
 
 import app
-from rag.errors import ModelFailed, SettingsError
+from rag.comparing import Comparison, Row
+from rag.errors import IndexMissing, ModelFailed, SettingsError
 from rag.guard import USER
 from rag.records import Answer, Quote, Sentence, Turn
+from rag.stances import Stance
 from tests.conftest import BERNSTEIN
 from tests.test_cards import answered, quote
 from tests.test_cli import Server
@@ -108,6 +110,13 @@ class ScriptedAssistant:
         self.asked.append((question, tuple(history), filters))
         self.replies.append(self.script.get(question, plain)())
         return self.replies[-1]
+
+    def compare(self, claim: str, **filters: object) -> Comparison:
+        self.asked.append((claim, (), filters))
+        if claim == "broken":
+            raise IndexMissing("There is no index.", remedy="Build it.")
+        said = quote(claim, title=claim, house=claim, person=claim, path=claim)
+        return Comparison(claim, (Row(said, Stance("disagree", claim)),), ("Citi", "UBS"))
 
     def status(self) -> ScriptedStatus:
         return ScriptedStatus()
@@ -294,6 +303,28 @@ def test_closing_the_screens_closes_the_reply() -> None:
     next(screens), next(screens)
     cast("Any", screens).close()
     assert assistant.replies[0].closed.is_set()
+
+
+def compared(assistant: ScriptedAssistant, claim: str, filters: app.Filters | None = None) -> str:
+    return app.compared(cast("Assistant", assistant), claim, filters or app.Filters())
+
+
+def test_a_comparison_keeps_to_the_filters() -> None:
+    assistant = ScriptedAssistant()
+    compared(assistant, " Capex will fall ", app.Filters(("Citi",), "2025-01-20"))
+    assert assistant.asked == [("Capex will fall", (), {"house": ("Citi",), "since": "2025-01-20", "until": None})]
+
+
+def test_an_unusable_claim_is_told_and_not_compared() -> None:
+    assistant = ScriptedAssistant()
+    assert "Write a claim first" in compared(assistant, " ")
+    assert assistant.asked == []
+
+
+def test_a_comparison_that_fails_is_told_with_its_remedy() -> None:
+    drawn = compared(ScriptedAssistant(), "broken")
+    assert "There is no index." in drawn
+    assert "Build it." in drawn
 
 
 # What the server refuses
@@ -703,6 +734,47 @@ def test_the_browser_keeps_nothing_of_a_question(tab: Page) -> None:
         }"""
     )
     assert "zirconium" not in kept
+
+
+@pytest.fixture
+def comparing(browser: Browser, desk: Desk) -> Iterator[Page]:
+    page = browser.new_page()
+    page.set_default_timeout(10_000)
+    page.goto(desk.url)
+    page.get_by_role("tab", name="Compare houses").click()
+    yield page
+    page.close()
+
+
+def test_a_claim_is_compared_on_enter(comparing: Page) -> None:
+    comparing.get_by_label("Claim").fill("Capex will fall")
+    comparing.get_by_label("Claim").press("Enter")
+    row = comparing.locator(".rag-houses tbody tr").inner_text()
+    assert "disagree" in row
+    assert "27 Jan 2025" in row
+    assert "Nothing near it from Citi, UBS." in comparing.locator(".rag-houses").inner_text()
+
+
+def test_a_comparison_fits_on_a_phone(comparing: Page) -> None:
+    comparing.set_viewport_size({"width": 390, "height": 844})
+    comparing.get_by_label("Claim").fill("x" * 300)
+    comparing.get_by_role("button", name="Compare", exact=True).click()
+    comparing.locator(".rag-houses tbody tr").wait_for()
+    assert comparing.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_no_text_of_a_comparison_fetches_or_runs_anything(browser: Browser, desk: Desk) -> None:
+    with sinking() as (sink, hits):
+        page = browser.new_page(bypass_csp=True)
+        page.goto(desk.url)
+        page.get_by_role("tab", name="Compare houses").click()
+        page.get_by_label("Claim").fill("\n".join([*vectors(sink), NAVIGATES.format(sink=sink)])[:2000])
+        page.get_by_role("button", name="Compare", exact=True).click()
+        page.locator(".rag-houses tbody tr").wait_for()
+        page.wait_for_timeout(300)
+        assert page.locator(".rag-houses :is(img, script, a, form, iframe, meta, svg)").count() == 0
+        page.close()
+    assert hits == []
 
 
 def test_the_columns_stack_on_a_phone(tab: Page) -> None:

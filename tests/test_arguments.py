@@ -15,7 +15,19 @@ def test_a_question_may_follow_its_options() -> None:
     assert parse(["--quotes", "-k", "3", "who?"]).question == "who?"
 
 
-@pytest.mark.parametrize("words", [["index"], ["status"], ["models"], ["models", "list"], ["serve"], ["search", "x"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["index"],
+        ["status"],
+        ["models"],
+        ["models", "list"],
+        ["serve"],
+        ["search", "x"],
+        ["eval", "f"],
+        ["compare", "x"],
+    ],
+)
 def test_every_command_that_parses_can_be_run(words: list[str]) -> None:
     assert parse(words).command in RUN
 

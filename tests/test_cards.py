@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from rag import cards
 from rag.assistant import Status
+from rag.comparing import Comparison, Row
 from rag.errors import ModelFailed
 from rag.present import printable
 from rag.records import Answer, Chunk, Document, Hit, Quote, Role, Sentence, Usage, Voice
+from rag.stances import Stance, Verdict
 
 OURS = {"section", "h1", "h2", "article", "header", "strong", "blockquote", "div", "p"}
-OURS |= {"details", "summary", "ul", "li", "em"}
+OURS |= {"details", "summary", "ul", "li", "em", "table", "caption", "thead", "tbody", "tr", "th", "td", "span"}
 
 
 def quote(
@@ -58,6 +60,11 @@ def answered(text: str = "Bernstein sees fair value at $41 [1].", **changes: obj
         usage=Usage(prompt_tokens=1200, answer_tokens=40, seconds={"total": 6.25}),
     )
     return replace(answer, **cast("dict[str, Any]", changes))
+
+
+def side_by_side(text: str = "wrong", verdict: Verdict = "disagree") -> Comparison:
+    said = quote(text, title=text, house=text, person=text, path=text)
+    return Comparison(text, (Row(said, Stance(verdict, text if verdict else "")),), (text,))
 
 
 def status(model: str = "r1-1.5b", *, corpus: str = "corpus") -> Status:
@@ -109,6 +116,7 @@ def test_no_text_becomes_markup(text: str) -> None:
         cards.failure(ModelFailed(text, remedy=text)),
         cards.thought(text),
         cards.head(status("http://" + text, corpus=text)),
+        cards.comparison(side_by_side(text)),
     )
     for drawn in drawings:
         assert set(Reader(drawn).elements) <= OURS
@@ -185,3 +193,21 @@ def test_the_head_says_what_is_asked_and_where_the_question_goes(model: str, tol
 def test_the_style_sheet_fetches_nothing() -> None:
     assert "url(" not in cards.STYLE
     assert "@import" not in cards.STYLE
+
+
+def test_a_row_of_the_comparison_names_house_date_stance_quote_and_path() -> None:
+    found = Comparison("Shares are worth $41", (Row(quote(), Stance("agree", "states $41")),), ("Citi", "UBS"))
+    words = Reader(cards.comparison(found)).words
+    for part in (
+        "Shares are worth $41", "[1] Bernstein (Ann Lee)", "27 Jan 2025", "agree", "states $41", "fair value at $41",
+        "On chips · 2025/chips.eml", "Nothing near it from Citi, UBS.",
+    ):  # fmt: skip
+        assert part in words
+
+
+def test_a_row_that_no_rule_judged_has_an_empty_stance() -> None:
+    assert '<td class="rag-stance"></td>' in cards.comparison(side_by_side(verdict=""))
+
+
+def test_a_comparison_without_a_row_says_so() -> None:
+    assert "No house says anything near this claim." in cards.comparison(Comparison("x", (), ("Citi",)))

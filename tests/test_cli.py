@@ -143,6 +143,91 @@ def test_a_broken_line_of_a_batch_is_named_by_its_number(
     assert "Line 2" in err
 
 
+GOLD = [
+    {"id": "five", "q": QUESTION, "doc": "bern", "quotes": ["2,048 rented GPUs"], "facts": ["wrong"]},
+    {"id": "gs", "q": "what did Goldman Sachs say about chips?", "unanswerable": True},
+]
+
+
+@pytest.fixture
+def gold(here: Path) -> str:
+    """A question set on the small corpus."""
+    (here / "gold.jsonl").write_text("\n".join(json.dumps(row) for row in GOLD), encoding="utf-8")
+    return "gold.jsonl"
+
+
+def test_eval_prints_a_table(gold: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "eval", gold)
+    assert code == 0
+    assert out.splitlines()[0].split() == ["metric", "value", "95", "%", "interval", "n"]
+    assert "hits@1                1.000  1.000 – 1.000  1\n" in out
+    assert out.endswith("0 of 2 questions went wrong.\n")
+
+
+def test_eval_judges_what_the_model_writes(gold: str, server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "eval", gold, "--answers", "--model", server, "--json")
+    found = json.loads(out)
+    assert (code, found["settings"]["model"]) == (0, "scripted")
+    assert [
+        found["metrics"][name]["value"] for name in ("facts-in-prose", "citation-recall", "sentences-withheld")
+    ] == [
+        1.0,
+        1.0,
+        1.0,
+    ]
+    assert found["rows"][0]["answer"] == "Bernstein calls the $5M claim wrong [1]."
+
+
+def test_eval_draws_a_picture(gold: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "eval", gold, "--plot", "p.png")[0] == 0
+    assert (here / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_eval_fails_under_a_bound_and_says_which(gold: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "eval", gold, "--fail-under", "hits@1=1", "--fail-under", "refusals=1.5")
+    assert code == 1
+    assert "refusals is 1, below 1.5." in err
+    assert "hits@1 is" not in err
+    assert "gate-AUROC" in out
+
+
+def test_eval_names_a_document_that_is_not_there(gold: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / gold).write_text('{"q": "the $5M?", "doc": "stranger"}')
+    code, out, err = run(capsys, "eval", gold, "--misses")
+    assert (code, "stranger is no document of this index" in err) == (0, True)
+    assert "wrong     no hit is the gold document" in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["none.jsonl"], ["gold.jsonl", "--fail-under", "precision=1"], ["gold.jsonl", "--as-of", "soon"],
+     ["gold.jsonl", "--model", "r1-7b"], ["gold.jsonl", "--plot", "no/such/p.png"]],
+)  # fmt: skip
+def test_eval_knows_wrong_usage_before_it_asks(
+    gold: str, here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    code, out, _ = run(capsys, "eval", *arguments)
+    assert (code, out, (here / "index").exists()) == (2, "", False)
+
+
+def test_compare_sets_the_houses_side_by_side(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "compare", "Somebody rebuilt OpenAI for $5M")
+    assert code == 0
+    assert out.startswith("[1] Bernstein (Stacy Rasgon), 27 Jan 2025: disagree (says “wrong”)\n")
+    assert out.endswith("\nNothing near it from Citi.\n")
+
+
+def test_compare_prints_one_object(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "compare", "Advanced chips matter", "--house", "Citi", "--json")
+    found = json.loads(out)
+    assert (code, [row["house"] for row in found["rows"]], found["silent"]) == (0, ["Citi"], [])
+
+
+def test_a_claim_that_no_house_speaks_of_exits_with_3(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "compare", "Milk is cheap")
+    assert (code, out) == (3, "No house says anything near this claim.\n\nNothing near it from Bernstein, Citi.\n")
+
+
 def test_index_reports_and_does_only_the_difference(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "index")
     code, out, _ = run(capsys, "index", "--json")

@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag import Assistant
+from rag.comparing import compare
 from rag.models import CATALOGUE
 from rag.present import (
     answer_json,
     changes_text,
+    comparison_json,
+    comparison_text,
     digest_text,
     footnotes,
     models_text,
@@ -25,6 +28,7 @@ from rag.present import (
     write_json,
 )
 from rag.records import Answer, Arrival, Failure, Sentence, SyncReport, Usage
+from rag.sentences import one_line
 
 PASSAGE = """
 text document path title house person role date start end score confidence cue attachment parent copies
@@ -164,6 +168,31 @@ def test_a_digest_of_a_thousand_mails_fits_on_a_screen() -> None:
     report = SyncReport(documents=1000, arrived=tuple(arrival(number) for number in range(50)))
     lines = digest_text(report, NOON).splitlines()
     assert (len(lines), lines[-1]) == (22, "  and 980 more")
+
+
+def test_the_comparison_object_has_the_promised_shape(desk: Assistant) -> None:
+    (quote, *_) = desk.ask("what does Citi doubt?", quotes_only=True).quotes
+    found = comparison_json(compare("We doubt that this was done without advanced GPUs", {"Citi": [quote], "UBS": []}))
+    (row,) = found["rows"]
+    assert list(found) == ["claim", "rows", "silent"]
+    assert list(row) == ["n", *PASSAGE, "stance", "reason"]
+    assert (row["n"], row["house"], row["stance"], found["silent"]) == (1, "Citi", "", ["UBS"])
+
+
+def test_a_comparison_is_a_paragraph_a_house_and_names_the_silent(desk: Assistant) -> None:
+    (quote, *_) = desk.ask("what does Bernstein say about the $5M?", quotes_only=True).quotes
+    found = compare("Somebody rebuilt OpenAI for $5M", {"Bernstein": [quote], "UBS": []})
+    assert comparison_text(found, io.StringIO()).splitlines() == [
+        "[1] Bernstein (Stacy Rasgon), 27 Jan 2025: disagree (says “wrong”)",
+        f"    │ {one_line(quote.text)}",
+        "    bernstein.eml",
+        "",
+        "Nothing near it from UBS.",
+    ]
+
+
+def test_a_comparison_without_a_row_says_so() -> None:
+    assert comparison_text(compare("Milk is cheap", {}), io.StringIO()) == "No house says anything near this claim."
 
 
 def test_what_another_document_repeats_is_named_beside_the_quote(desk: Assistant) -> None:
