@@ -77,13 +77,18 @@ def _merged(words: Iterator[Token], names: Sequence[Token]) -> Iterator[Token]:
 
 @lru_cache(maxsize=4)
 def _roster(people: tuple[str, ...]) -> Mapping[str, tuple[tuple[tuple[str, ...], str], ...]]:
-    """The people by their last word, each with all words of the name in lower case."""
+    """The people by their last word, each with all words of the name in lower case, and without middle initials."""
     by_surname: dict[str, list[tuple[tuple[str, ...], str]]] = {}
     for person in dict.fromkeys(people):
         words = tuple(token.word for token in _plain(person) if token.kind != "mark")
-        if words:
-            by_surname.setdefault(words[-1], []).append((words, person))
+        for form in dict.fromkeys((words, _without_initials(words))):
+            if form:
+                by_surname.setdefault(form[-1], []).append((form, person))
     return {surname: tuple(rows) for surname, rows in by_surname.items()}
+
+
+def _without_initials(words: tuple[str, ...]) -> tuple[str, ...]:
+    return (*words[:1], *(word for word in words[1:-1] if len(word) > 1), *words[1:][-1:])
 
 
 def _with_people(
@@ -99,7 +104,12 @@ def _with_people(
             del kept[len(kept) - longest + 1 :]
             names = tuple(name for words, name in full if len(words) == longest)
             kept.append(Token(first.start, token.end, token.text, "person", names))
-        elif rows and token.kind == "name" and _stands_alone(tokens, i) and len({words for words, _ in rows}) == 1:
+        elif (
+            rows
+            and token.kind == "name"
+            and _stands_alone(tokens, i)
+            and len({_without_initials(words) for words, _ in rows}) == 1
+        ):
             kept.append(Token(token.start, token.end, token.text, "person", (rows[0][1],)))
         else:
             kept.append(token)

@@ -43,7 +43,7 @@ class Ranking:
 
     ``vectors`` weighs the cosine; ``words`` BM25 as a share of the best match's, in which a word in the header counts
     ``header`` of one in the text; ``passage`` and ``sentence`` the share of the question that the passage and its best
-    sentence speak of; ``voice`` that a house speaks where the question is who said something.
+    sentence speak of; ``voice`` that a house speaks that is named, or any where the question is who said something.
     ``strict`` lets only those speak who are asked what they said.
     """
 
@@ -52,7 +52,7 @@ class Ranking:
     header: float = 0.3
     passage: float = 0.4
     sentence: float = 0.4
-    voice: float = 0.1
+    voice: float = 0.2
     strict: bool = True
 
 
@@ -159,7 +159,8 @@ class Retriever:
         for number, passage in self._catalogue.passages({*cosines, *matches}).items():
             evidence = {"vectors": cosines.get(number, 0.0), "words": matches.get(number, 0.0) / best}
             evidence |= _measured(passage, wants)
-            evidence["voice"] = float(query.kind == "who" and passage.house is not None)
+            asked = passage.house in query.houses if query.houses else query.kind == "who"
+            evidence["voice"] = float(asked and passage.house is not None)
             score = sum(getattr(ranking, name) * part for name, part in evidence.items())
             scored.append(_Scored(number, score, evidence, passage))
         return sorted(scored, key=lambda row: (-row.score, row.number))

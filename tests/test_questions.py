@@ -347,3 +347,9 @@ def test_a_long_question_takes_no_longer_than_its_length(piece: str) -> None:
     started = perf_counter()
     asked(text)
     assert perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("name", ["Stacy Rasgon", "Stacy A Rasgon", "Rasgon"])
+def test_a_middle_initial_may_be_left_out(name: str) -> None:
+    query = understand(f"What does {name} say about chips?", today=date(2025, 2, 1), people=["Stacy A Rasgon"])
+    assert (query.people, query.speakers) == (("Stacy A Rasgon",), ())
