@@ -3,7 +3,7 @@
 In: the folder of an index. Out: a connection whose errors are told in words. It does not know what is asked of
 the tables.
 
-    files ──< file_documents >── documents ──< chunks ── words (FTS5, same number)
+    files ──< file_documents >── documents ──< chunks ── words (FTS5 of those that are no copies, same number)
                                  │       │        └───── vectors (by digest of the embedded text)
                                  │       └──< bands (MinHash, by which copies find each other)
                                  └─< attachments
@@ -11,16 +11,19 @@ the tables.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rag.embedding import Vectors
 from rag.errors import IndexDamaged
+from rag.reading import voice_facts, voice_from
 from rag.records import Chunk, Document, Failure, SourceFile
 
 FILE = "catalogue.sqlite"
@@ -64,17 +67,35 @@ CREATE TABLE chunks (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
     document_id TEXT NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
     start INTEGER NOT NULL, end INTEGER NOT NULL, voice INTEGER NOT NULL,
-    house TEXT, date TEXT NOT NULL, digest TEXT NOT NULL REFERENCES vectors,
+    house TEXT, person TEXT, date TEXT NOT NULL, digest TEXT NOT NULL REFERENCES vectors,
     -- The document to quote instead; where it goes, the copy is found again.
-    copy_of TEXT REFERENCES documents (id) ON DELETE SET NULL
+    copy_of TEXT REFERENCES documents (id) ON DELETE SET NULL,
+    header TEXT NOT NULL, text TEXT NOT NULL, terms TEXT NOT NULL
 );
 CREATE INDEX chunks_copy_of ON chunks (copy_of) WHERE copy_of IS NOT NULL;
 CREATE INDEX chunks_document ON chunks (document_id);
 CREATE INDEX chunks_digest ON chunks (digest);
+-- Who and when, answered without a look at the rows: a chunk with its text is 100 times as large as an entry here.
+CREATE INDEX chunks_house ON chunks (house, date) WHERE copy_of IS NULL;
+CREATE INDEX chunks_person ON chunks (person, date, house) WHERE copy_of IS NULL;
+CREATE INDEX chunks_date ON chunks (date) WHERE copy_of IS NULL;
 CREATE VIRTUAL TABLE words USING fts5 (
-    header, text, terms, tokenize = "porter unicode61 remove_diacritics 2"
+    header, text, terms, content = chunks, content_rowid = number, tokenize = "porter unicode61 remove_diacritics 2"
 );
-CREATE TRIGGER chunk_gone AFTER DELETE ON chunks BEGIN DELETE FROM words WHERE rowid = old.number; END;
+CREATE TRIGGER chunk_added AFTER INSERT ON chunks WHEN new.copy_of IS NULL BEGIN
+    INSERT INTO words (rowid, header, text, terms) VALUES (new.number, new.header, new.text, new.terms);
+END;
+CREATE TRIGGER chunk_freed AFTER UPDATE OF copy_of ON chunks WHEN new.copy_of IS NULL AND old.copy_of IS NOT NULL BEGIN
+    INSERT INTO words (rowid, header, text, terms) VALUES (new.number, new.header, new.text, new.terms);
+END;
+CREATE TRIGGER chunk_copied AFTER UPDATE OF copy_of ON chunks WHEN new.copy_of IS NOT NULL AND old.copy_of IS NULL BEGIN
+    INSERT INTO words (words, rowid, header, text, terms)
+    VALUES ('delete', old.number, old.header, old.text, old.terms);
+END;
+CREATE TRIGGER chunk_gone AFTER DELETE ON chunks WHEN old.copy_of IS NULL BEGIN
+    INSERT INTO words (words, rowid, header, text, terms)
+    VALUES ('delete', old.number, old.header, old.text, old.terms);
+END;
 """
 
 
@@ -95,6 +116,10 @@ WITH RECURSIVE below (id) AS (
     UNION SELECT attachments.document_id FROM attachments JOIN below ON parent = below.id
 ) SELECT id FROM below
 """
+
+
+DOCUMENT = "id, kind, title, text, date, author, house, thread, voices, meta"
+"""The columns from which `document_from` makes a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +162,18 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """What is searched of a chunk: its header, its text, its canonical terms, and the house that speaks."""
+
+    header: str
+    text: str
+    terms: str
+    house: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
-    """Conditions on a chunk: spoken by one of ``houses``, in a document dated from ``since`` up to ``until``.
+    """Conditions on a chunk: spoken by one of ``houses`` and one of ``people``, dated from ``since`` up to ``until``.
 
     ``until`` is exclusive. Empty and None mean no condition.
     """
@@ -146,10 +181,97 @@ class Filters:
     houses: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
+    people: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is any condition."""
-        return bool(self.houses or self.since or self.until)
+        return bool(self.houses or self.since or self.until or self.people)
+
+    def condition(self) -> tuple[str, list[str]]:
+        """The condition in SQL, which copies never meet, and its values."""
+        conditions, values = ["copy_of IS NULL"], list[str]()
+        for column, names in (("house", self.houses), ("person", self.people)):
+            if names:
+                conditions.append(f"{column} IN ({','.join('?' * len(names))})")
+                values += names
+        for comparison, day in (("date >=", self.since), ("date <", self.until)):
+            if day:
+                conditions.append(f"{comparison} ?")
+                values.append(day.isoformat())
+        return " AND ".join(conditions), values
+
+
+def replace_file(connection: sqlite3.Connection, known: KnownFile, document_ids: Sequence[str]) -> None:
+    """Let a file hold these documents and no others; what it held alone is quoted in nobody's place any more."""
+    source = known.source
+    before = connection.execute(HELD_BY, (source.path,)).fetchall()
+    connection.execute("DELETE FROM files WHERE path = ?", (source.path,))
+    connection.execute(
+        "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
+        (source.path, source.sha256, source.size, source.mtime_ns, _dumped(known.failures)),
+    )
+    link(connection, source.path, document_ids)
+    for (document_id,) in before:
+        if not connection.execute(HOLDER, (document_id,)).fetchone():
+            connection.execute("UPDATE chunks SET copy_of = NULL WHERE copy_of = ?", (document_id,))
+
+
+def link(connection: sqlite3.Connection, path: str, document_ids: Iterable[str]) -> None:
+    """Let a file hold these documents, too."""
+    links = [(path, document_id) for document_id in document_ids]
+    connection.executemany("INSERT OR IGNORE INTO file_documents VALUES (?, ?)", links)
+
+
+def insert_document(
+    connection: sqlite3.Connection, document: Document, entries: Sequence[Entry], failures: Sequence[Failure]
+) -> None:
+    """Add a document with its chunks, unless it is there already."""
+    date = document.date.isoformat()
+    cursor = connection.execute(
+        "INSERT OR IGNORE INTO documents VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            document.id, document.kind, document.title, document.text, date, document.author, document.house,
+            document.thread, json.dumps([voice_facts(voice) for voice in document.voices]),
+            json.dumps(dict(document.meta)), _dumped(failures),
+        ),
+    )  # fmt: skip
+    if not cursor.rowcount:
+        return
+    numbers = {voice: i for i, voice in enumerate(document.voices)}
+    for entry in entries:
+        chunk, voice = entry.chunk, entry.chunk.voice
+        person = voice.person or (document.author if voice.role == "author" else None)
+        connection.execute(
+            "INSERT INTO chunks (id, document_id, start, end, voice, house, person, date, digest, header, text, terms)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                chunk.id, chunk.document_id, chunk.start, chunk.end, numbers[voice], voice.house, person,
+                voice.date.isoformat() if voice.date else date, entry.digest, entry.header, chunk.text, entry.terms,
+            ),
+        )  # fmt: skip
+
+
+def document_from(row: Sequence[Any], path: str, parent: str | None) -> Document:
+    """The document of a row of `DOCUMENT`, as the file ``path`` holds it."""
+    document_id, kind, title, text, date, author, house, thread, voices, meta = row
+    return Document(
+        id=document_id,
+        path=path,
+        kind=kind,
+        title=title,
+        text=text,
+        date=datetime.fromisoformat(date),
+        author=author,
+        house=house,
+        thread=thread,
+        parent=parent,
+        voices=tuple(voice_from(voice) for voice in json.loads(voices)),
+        meta=json.loads(meta),
+    )
+
+
+def _dumped(failures: Iterable[Failure]) -> str:
+    return json.dumps([(failure.path, failure.reason) for failure in failures])
 
 
 def connect(path: Path) -> sqlite3.Connection:

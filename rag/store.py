@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,15 +26,27 @@ import numpy as np
 
 from rag.embedding import Vectors
 from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
+from rag.lexicon import Lexicon, sorted_array
 from rag.ownership import make_folder
-from rag.reading import voice_facts, voice_from
 from rag.records import Chunk, Document, Failure, SourceFile
-from rag.schema import FILE, HELD_BY, HOLDER, SCHEMA, Batch, Entry, Filters, KnownFile, connect, translated
+from rag.schema import (
+    DOCUMENT,
+    FILE,
+    HOLDER,
+    SCHEMA,
+    Batch,
+    Filters,
+    Passage,
+    connect,
+    document_from,
+    insert_document,
+    link,
+    replace_file,
+    translated,
+)
 
-# All chunks of a mail share its subject: a word there must not lift its signature to the top.
-_BM25 = "bm25(words, 0.3, 1.0, 1.0)"
-
-_NO_COPY = "{} NOT IN (SELECT number FROM chunks WHERE copy_of IS NOT NULL)"
+_FILTERS = 16
+_OWN_FACTS = frozenset({"fingerprint", "generation", "identity"})
 
 
 class Census:
@@ -69,6 +82,10 @@ class Catalogue:
         self._connection = connection
         self._lock = threading.RLock()
         self._censuses = count()
+        self._lexicon = Lexicon(self._read)
+        # The numbers of a house of 20,000 chunks take 10 ms to read and 1 MB to keep.
+        self._numbers = lru_cache(_FILTERS)(self._meeting)
+        self._names = lru_cache(2)(self._speaking)
 
     @classmethod
     def open(cls, folder: Path, *, fingerprint: str | None = None) -> Catalogue:
@@ -124,17 +141,17 @@ class Catalogue:
     @property
     def fingerprint(self) -> str:
         """The embedding model and chunking that the index was built with."""
-        return self._fact("fingerprint")
+        return self._own_fact("fingerprint")
 
     @property
     def generation(self) -> int:
         """A number that grows with every change of the index."""
-        return int(self._fact("generation"))
+        return int(self._own_fact("generation"))
 
     @property
     def identity(self) -> str:
         """A name that no other index has; a copy of this one shares it."""
-        return self._fact("identity")
+        return self._own_fact("identity")
 
     def sources(self, paths: Collection[str]) -> dict[str, SourceFile]:
         """Those of ``paths`` that were indexed, as they were then; one whose hash is empty is not finished."""
@@ -193,19 +210,19 @@ class Catalogue:
             vectors = [(digest, row.astype(np.float32).tobytes()) for digest, row in batch.vectors.items()]
             connection.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", vectors)
             for document, entries in batch.documents:
-                _insert_document(connection, document, entries, batch.failures.get(document.id, ()))
+                insert_document(connection, document, entries, batch.failures.get(document.id, ()))
             connection.executemany("INSERT OR IGNORE INTO attachments VALUES (?, ?)", batch.attachments)
             marks = [(document_id, chunk_id) for chunk_id, document_id in batch.copies.items()]
             connection.executemany("UPDATE chunks SET copy_of = ? WHERE id = ?", marks)
             pairs = [(band, document_id) for document_id, bands in batch.bands.items() for band in bands]
             connection.executemany("INSERT OR IGNORE INTO bands SELECT ?, number FROM documents WHERE id = ?", pairs)
             for known, document_ids in batch.files:
-                _replace_file(connection, known, document_ids)
+                replace_file(connection, known, document_ids)
             if batch.begun:
                 path, document_ids = batch.begun
                 # No file has an empty hash, so an interrupted one counts as changed.
                 connection.execute("INSERT OR IGNORE INTO files VALUES (?, '', 0, 0, '[]')", (path,))
-                _link(connection, path, document_ids)
+                link(connection, path, document_ids)
 
     def touch(self, sources: Iterable[SourceFile]) -> None:
         """Remember new times of files whose bytes are the same; the index itself has not changed."""
@@ -243,30 +260,36 @@ class Catalogue:
         )
         return bool(next(self._read(query))[0])
 
-    def matching(self, query: str, k: int, allowed: Collection[int] | None = None) -> list[int]:
-        """The numbers of the ``k`` best chunks for an FTS5 ``query``, by BM25, best first; copies are left out."""
-        found = f"SELECT rowid FROM words WHERE words MATCH ? AND {_NO_COPY.format('rowid')} ORDER BY {_BM25}"
-        if allowed is None:
-            return [row[0] for row in self._read(f"{found} LIMIT ?", (query, k))]
-        return [row[0] for row in self._read(found, (query,)) if row[0] in allowed][:k]
+    def matching(
+        self, words: Sequence[str], k: int, allowed: Collection[int] | None = None, *, header: float = 0.3
+    ) -> list[tuple[int, float]]:
+        """The ``k`` best chunks that have any of ``words``, with their BM25 scores, best first; copies are left out.
 
-    def frequency(self, query: str) -> int:
-        """The number of chunks that match an FTS5 ``query``."""
-        return int(next(self._read("SELECT count(*) FROM words WHERE words MATCH ?", (query,)))[0])
+        ``header`` is what a word counts there: all chunks of a mail share its subject.
+        """
+        return self._lexicon.matching(words, k, None if allowed is None else sorted_array(allowed), header)
 
-    def numbers(self, filters: Filters) -> set[int]:
+    def frequencies(self, words: Collection[str]) -> dict[str, int]:
+        """How many chunks have each of ``words``, whatever their inflection; copies do not count."""
+        return self._lexicon.frequencies(words)
+
+    @property
+    def size(self) -> int:
+        """The number of chunks that are no copies."""
+        return self._lexicon.size
+
+    def passages(self, numbers: Collection[int]) -> dict[int, Passage]:
+        """What is searched of the chunks with these numbers, without loading their documents."""
+        query = "SELECT number, header, text, terms, house FROM chunks WHERE number IN ({})"
+        return {row[0]: Passage(*row[1:]) for row in self._among(query, list(numbers))}
+
+    def numbers(self, filters: Filters) -> frozenset[int]:
         """The numbers of the chunks that meet ``filters``; copies are left out."""
-        conditions, values = ["copy_of IS NULL"], list[Any]()
-        if filters.houses:
-            conditions.append(f"house IN ({','.join('?' * len(filters.houses))})")
-            values += filters.houses
-        if filters.since:
-            conditions.append("date >= ?")
-            values.append(filters.since.isoformat())
-        if filters.until:
-            conditions.append("date < ?")
-            values.append(filters.until.isoformat())
-        return {row[0] for row in self._read(f"SELECT number FROM chunks WHERE {' AND '.join(conditions)}", values)}
+        return self._numbers(self.generation, filters)
+
+    def _meeting(self, _generation: int, filters: Filters) -> frozenset[int]:
+        condition, values = filters.condition()
+        return frozenset(row[0] for row in self._read(f"SELECT number FROM chunks WHERE {condition}", values))
 
     def all_numbers(self) -> set[int]:
         """The number of every chunk that is no copy."""
@@ -310,9 +333,8 @@ class Catalogue:
         Those of the first ``most`` documents only.
         """
         rows = self._read(
-            "SELECT document_id, chunks.id, chunks.house, substr(text, start + 1, end - start) FROM chunks"
-            " JOIN documents ON documents.id = document_id WHERE copy_of = ?1 AND document_id IN"
-            " (SELECT DISTINCT document_id FROM chunks WHERE copy_of = ?1 LIMIT ?2) ORDER BY chunks.number",
+            "SELECT document_id, id, house, text FROM chunks WHERE copy_of = ?1 AND document_id IN"
+            " (SELECT DISTINCT document_id FROM chunks WHERE copy_of = ?1 LIMIT ?2) ORDER BY number",
             (document_id, most),
         )
         return list(rows)
@@ -324,7 +346,31 @@ class Catalogue:
 
     def houses(self) -> tuple[str, ...]:
         """Every house that speaks in the index, by name."""
-        return tuple(r[0] for r in self._read("SELECT DISTINCT house FROM chunks WHERE house IS NOT NULL ORDER BY 1"))
+        return self._names(self.generation, "house")
+
+    def people(self) -> tuple[str, ...]:
+        """Every person who speaks in the index, by name."""
+        return self._names(self.generation, "person")
+
+    def houses_of(self, people: Collection[str]) -> tuple[str, ...]:
+        """The houses that these people speak for, by name."""
+        query = "SELECT DISTINCT house FROM chunks WHERE copy_of IS NULL AND house IS NOT NULL AND person IN ({})"
+        return tuple(sorted({house for (house,) in self._among(query, list(people))}))
+
+    def _speaking(self, _generation: int, column: str) -> tuple[str, ...]:
+        # From name to name over the index: SELECT DISTINCT reads every entry of it.
+        query = (
+            "WITH RECURSIVE named (name) AS (SELECT min({0}) FROM chunks WHERE copy_of IS NULL UNION ALL"
+            " SELECT (SELECT min({0}) FROM chunks WHERE copy_of IS NULL AND {0} > name) FROM named"
+            " WHERE name IS NOT NULL) SELECT name FROM named WHERE name IS NOT NULL"
+        )
+        return tuple(name for (name,) in self._read(query.format(column)))
+
+    def dates(self) -> tuple[datetime, datetime] | None:
+        """When the earliest and the latest of what can be found was said; None if there is nothing."""
+        query = "SELECT (SELECT {}(date) FROM chunks WHERE copy_of IS NULL)"
+        first, last = (next(self._read(query.format(end)))[0] for end in ("min", "max"))
+        return (datetime.fromisoformat(first), datetime.fromisoformat(last)) if first and last else None
 
     def counts(self) -> dict[str, int]:
         """The number of files, documents and chunks."""
@@ -333,37 +379,34 @@ class Catalogue:
 
     def documents(self, ids: Iterable[str]) -> dict[str, Document]:
         """The documents with these ids, each under the first path that holds it; those that none holds are left out."""
+        wanted = list(dict.fromkeys(ids))
+        holders = "SELECT document_id, min(path), NULL FROM file_documents WHERE document_id IN ({}) GROUP BY 1"
+        rows = f"SELECT {DOCUMENT} FROM documents WHERE id IN ({{}})"
         with self._lock:
-            found = {document_id: self._document(document_id) for document_id in dict.fromkeys(ids)}
-        return {document_id: document for document_id, document in found.items() if document}
+            held = {row[0]: row[1:] for row in self._among(holders, wanted)}
+            found = {row[0]: row for row in self._among(rows, wanted)}
+            for document_id in found.keys() - held.keys():  # it came with a mail
+                held.update((document_id, holder) for holder in self._read(HOLDER, (document_id,)))
+        return {one: document_from(found[one], *held[one]) for one in wanted if one in found and one in held}
 
-    def _document(self, document_id: str) -> Document | None:
-        query = "SELECT kind, title, text, date, author, house, thread, voices, meta FROM documents WHERE id = ?"
-        holder = next(self._read(HOLDER, (document_id,)), None)
-        row = next(self._read(query, (document_id,)), None)
-        if holder is None or row is None:
-            return None
-        path, parent = holder
-        kind, title, text, date, author, house, thread, voices, meta = row
-        return Document(
-            id=document_id,
-            path=path,
-            kind=kind,
-            title=title,
-            text=text,
-            date=datetime.fromisoformat(date),
-            author=author,
-            house=house,
-            thread=thread,
-            parent=parent,
-            voices=tuple(voice_from(voice) for voice in json.loads(voices)),
-            meta=json.loads(meta),
-        )
+    def fact(self, name: str) -> str | None:
+        """What was remembered under ``name``."""
+        return next((value for (value,) in self._read("SELECT value FROM facts WHERE name = ?", (name,))), None)
 
-    def _fact(self, name: str) -> str:
-        for (value,) in self._read("SELECT value FROM facts WHERE name = ?", (name,)):
-            return str(value)
-        raise IndexDamaged(f"{self.folder / FILE} is no index of this program.", remedy="Build it: rag index --rebuild")
+    def remember(self, name: str, value: str) -> None:
+        """Keep a fact with the index, in place of any of that name; what a search can find has not changed."""
+        if name in _OWN_FACTS:
+            raise ValueError(f"{name} is kept by the catalogue itself")
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def _own_fact(self, name: str) -> str:
+        value = self.fact(name)
+        if value is None:
+            raise IndexDamaged(
+                f"{self.folder / FILE} is no index of this program.", remedy="Build it: rag index --rebuild"
+            )
+        return value
 
     def _read(self, query: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         with self._lock, translated(self.folder):
@@ -392,59 +435,3 @@ class Catalogue:
         with self._transaction() as connection:
             yield connection
             connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'generation'")
-
-
-def _dumped(failures: Iterable[Failure]) -> str:
-    return json.dumps([(failure.path, failure.reason) for failure in failures])
-
-
-def _replace_file(connection: sqlite3.Connection, known: KnownFile, document_ids: Sequence[str]) -> None:
-    """Let a file hold these documents and no others; what it held alone is quoted in nobody's place any more."""
-    source = known.source
-    before = connection.execute(HELD_BY, (source.path,)).fetchall()
-    connection.execute("DELETE FROM files WHERE path = ?", (source.path,))
-    connection.execute(
-        "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
-        (source.path, source.sha256, source.size, source.mtime_ns, _dumped(known.failures)),
-    )
-    _link(connection, source.path, document_ids)
-    for (document_id,) in before:
-        if not connection.execute(HOLDER, (document_id,)).fetchone():
-            connection.execute("UPDATE chunks SET copy_of = NULL WHERE copy_of = ?", (document_id,))
-
-
-def _link(connection: sqlite3.Connection, path: str, document_ids: Iterable[str]) -> None:
-    links = [(path, document_id) for document_id in document_ids]
-    connection.executemany("INSERT OR IGNORE INTO file_documents VALUES (?, ?)", links)
-
-
-def _insert_document(
-    connection: sqlite3.Connection, document: Document, entries: Sequence[Entry], failures: Sequence[Failure]
-) -> None:
-    date = document.date.isoformat()
-    cursor = connection.execute(
-        "INSERT OR IGNORE INTO documents VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            document.id, document.kind, document.title, document.text, date, document.author, document.house,
-            document.thread, json.dumps([voice_facts(voice) for voice in document.voices]),
-            json.dumps(dict(document.meta)), _dumped(failures),
-        ),
-    )  # fmt: skip
-    if not cursor.rowcount:
-        return
-    numbers = {voice: i for i, voice in enumerate(document.voices)}
-    for entry in entries:
-        chunk = entry.chunk
-        dated = chunk.voice.date.isoformat() if chunk.voice.date else date
-        cursor = connection.execute(
-            "INSERT INTO chunks (id, document_id, start, end, voice, house, date, digest)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                chunk.id, chunk.document_id, chunk.start, chunk.end, numbers[chunk.voice], chunk.voice.house, dated,
-                entry.digest,
-            ),
-        )  # fmt: skip
-        connection.execute(
-            "INSERT INTO words (rowid, header, text, terms) VALUES (?, ?, ?, ?)",
-            (cursor.lastrowid, entry.header, chunk.text, entry.terms),
-        )

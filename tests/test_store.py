@@ -12,7 +12,7 @@ import pytest
 
 from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
 from rag.records import Chunk, Document, Failure, SourceFile, Voice
-from rag.schema import FILE, Batch, Entry, Filters, KnownFile
+from rag.schema import FILE, Batch, Entry, Filters, KnownFile, Passage
 from rag.store import Catalogue
 
 OWNER_ONLY = 0o600
@@ -46,8 +46,10 @@ def add(
     catalogue.add(Batch(new, vectors, [(KnownFile(source(path), failures), ids)]))
 
 
-def texts(catalogue: Catalogue, query: str) -> list[str]:
-    return [chunk.text for chunk, _ in catalogue.load(catalogue.matching(query, 10)).values()]
+def texts(catalogue: Catalogue, word: str) -> list[str]:
+    return [
+        chunk.text for chunk, _ in catalogue.load([number for number, _ in catalogue.matching([word], 10)]).values()
+    ]
 
 
 def test_what_was_added_comes_back_whole(catalogue: Catalogue) -> None:
@@ -60,16 +62,119 @@ def test_what_was_added_comes_back_whole(catalogue: Catalogue) -> None:
 
 def test_words_are_found_by_stem_header_and_term(catalogue: Catalogue) -> None:
     add(catalogue, "a.md", document("a", "Costs fell to $5M."))
-    assert [texts(catalogue, query) for query in ('"cost"', '"bernstein"', '"usd5000000"', '"other"')] == [
+    assert [texts(catalogue, query) for query in ("cost", "bernstein", "usd5000000", "other")] == [
         ["Costs fell to $5M."], ["Costs fell to $5M."], ["Costs fell to $5M."], [],
     ]  # fmt: skip
+
+
+def test_a_score_is_that_of_bm25_over_all_words_at_once(catalogue: Catalogue) -> None:
+    for name, text in {
+        "a": "Costs fell to $5M.",
+        "b": "Costs rose and prices fell.",
+        "c": "Chips.",
+        "d": "Who?",
+    }.items():
+        add(catalogue, f"{name}.md", document(name, text))
+    query = "SELECT rowid, -bm25(words, 0.5, 1.0, 1.0) FROM words WHERE words MATCH 'costs OR prices' ORDER BY 2 DESC"
+    expected = dict(catalogue._read(query))
+    assert dict(catalogue.matching(["costs", "prices"], 10, header=0.5)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_best_match_comes_first_and_among_equals_the_first(catalogue: Catalogue) -> None:
+    for name in "abcd":
+        add(
+            catalogue,
+            f"{name}.md",
+            document(name, "Costs and margins fell." if name == "c" else "Costs fell, they say."),
+        )
+    first, *others = [number for number, _ in catalogue.matching(["margins", "costs"], 3)]
+    assert (first, others) == (3, [1, 2])
+
+
+def test_only_what_is_allowed_matches(catalogue: Catalogue) -> None:
+    for name in "abc":
+        add(catalogue, f"{name}.md", document(name, "Costs fell."))
+    assert [number for number, _ in catalogue.matching(["costs"], 10, {2, 3, 99})] == [2, 3]
+
+
+@pytest.mark.parametrize("word", ["", '"', "OR", "a*", "NEAR(", "terms:", "co-founder", "\0", "$5"])
+def test_no_word_is_an_operator(catalogue: Catalogue, word: str) -> None:
+    add(catalogue, "a.md", document("a", "Costs fell."))
+    assert catalogue.matching([word, "costs"], 10)[0][0] == 1
+
+
+def test_a_word_is_counted_in_all_its_inflections(catalogue: Catalogue) -> None:
+    for name, text in {"a": "Costs fell.", "b": "The cost.", "c": "Costing."}.items():
+        add(catalogue, f"{name}.md", document(name, text))
+    assert (catalogue.frequencies(["costs", "price"]), catalogue.size) == ({"costs": 3, "price": 0}, 3)
+
+
+def test_what_is_remembered_of_words_and_names_is_forgotten_when_the_index_changes(catalogue: Catalogue) -> None:
+    for name in "ab":
+        add(catalogue, f"{name}.md", document(name, "Costs fell.", f"House {name}"))
+        found = catalogue.matching(["costs"], 10), catalogue.frequencies(["costs"]), catalogue.houses()
+    assert (len(found[0]), found[1], found[2]) == (2, {"costs": 2}, ("House a", "House b"))
+
+
+def test_a_copy_is_not_found_until_its_original_goes(catalogue: Catalogue) -> None:
+    for name in "ab":
+        add(catalogue, f"{name}.md", document(name, f"Costs fell, says {name}."))
+    catalogue.add(Batch((), {}, (), copies={"b:0": "a"}))
+    assert (texts(catalogue, "costs"), catalogue.size) == (["Costs fell, says a."], 1)
+    catalogue.remove(["a.md"])
+    assert (texts(catalogue, "costs"), catalogue.size) == (["Costs fell, says b."], 1)
+
+
+def test_the_word_index_agrees_with_the_chunks_after_every_change(catalogue: Catalogue) -> None:
+    for name in "abc":
+        add(catalogue, f"{name}.md", document(name, f"Costs fell, says {name}."))
+    catalogue.add(Batch((), {}, (), copies={"b:0": "a", "c:0": "a"}))
+    add(catalogue, "a.md", document("d", "Costs rose."))
+    catalogue.remove(["c.md"])
+    catalogue._read("INSERT INTO words (words) VALUES ('integrity-check')")  # raises if they differ
+    assert sorted(texts(catalogue, "costs")) == ["Costs fell, says b.", "Costs rose."]
+
+
+def test_a_passage_is_what_is_searched_of_a_chunk(catalogue: Catalogue) -> None:
+    add(catalogue, "a.md", document("a", "Costs fell to $5M."))
+    assert catalogue.passages([1, 2]) == {1: Passage("Bernstein a", "Costs fell to $5M.", "usd5000000", "Bernstein")}
+
+
+def test_who_speaks_is_the_person_of_the_voice_or_the_author_of_the_document(catalogue: Catalogue) -> None:
+    for name, voice in {"a": ("Ann", "author"), "b": (None, "author"), "c": (None, "quoted")}.items():
+        doc, (entry,) = document(name, f"Costs fell, says {name}.")
+        spoken = replace(entry.chunk.voice, person=voice[0], role=voice[1])  # type: ignore[arg-type]
+        doc = replace(doc, author="Author", voices=(spoken,))
+        add(catalogue, f"{name}.md", (doc, [replace(entry, chunk=replace(entry.chunk, voice=spoken))]))
+    assert catalogue.people() == ("Ann", "Author")
+    assert catalogue.numbers(Filters(people=("Author",))) == {2}
+    assert catalogue.houses_of(["Ann"]) == ("Bernstein",)
+
+
+def test_the_dates_are_those_of_the_first_and_the_last_passage(catalogue: Catalogue) -> None:
+    assert catalogue.dates() is None
+    for name, day in {"a": 27, "b": 3, "c": 9}.items():
+        add(catalogue, f"{name}.md", document(name, f"Costs fell, says {name}.", day=day))
+    assert catalogue.dates() == (datetime(2025, 1, 3, 12, tzinfo=UTC), datetime(2025, 1, 27, 12, tzinfo=UTC))
+
+
+def test_a_fact_is_remembered_and_changes_no_generation(catalogue: Catalogue) -> None:
+    before = catalogue.generation
+    for value in ("0.4", "0.5"):
+        catalogue.remember("gate", value)
+    assert (catalogue.fact("gate"), catalogue.fact("other"), catalogue.generation) == ("0.5", None, before)
+
+
+def test_the_catalogue_s_own_facts_cannot_be_overwritten(catalogue: Catalogue) -> None:
+    with pytest.raises(ValueError, match="generation"):
+        catalogue.remember("generation", "7")
 
 
 def test_a_removed_file_takes_its_documents_words_and_vectors_along(catalogue: Catalogue) -> None:
     add(catalogue, "a.md", document("a", "Costs fell."))
     catalogue.remove(["a.md"])
     assert catalogue.counts() == {"files": 0, "documents": 0, "chunks": 0}
-    assert texts(catalogue, '"costs"') == []
+    assert texts(catalogue, "costs") == []
     assert catalogue.known_vectors(["digest Costs fell."]) == {}
 
 
@@ -87,7 +192,7 @@ def test_a_document_that_was_attached_goes_with_its_mail(catalogue: Catalogue) -
     mail, note = document("m", "See the note."), document("n", "Costs fell.")
     vectors = {entry.digest: np.full(4, 0.5, dtype=np.float32) for _, entries in (mail, note) for entry in entries}
     catalogue.add(Batch([mail, note], vectors, [(KnownFile(source("m.eml"), ()), ["m"])], attachments=[("m", "n")]))
-    assert (texts(catalogue, '"costs"'), catalogue.documents(["n"])["n"].parent) == (["Costs fell."], "m")
+    assert (texts(catalogue, "costs"), catalogue.documents(["n"])["n"].parent) == (["Costs fell."], "m")
     catalogue.remove(["m.eml"])
     assert catalogue.counts()["documents"] == 0
 
@@ -119,14 +224,14 @@ def test_copies_are_files_that_hold_nothing_of_their_own(catalogue: Catalogue) -
 def test_a_document_that_no_file_holds_is_never_loaded(catalogue: Catalogue) -> None:
     doc, entries = document("a", "Costs fell.")
     catalogue.add(Batch([(doc, entries)], {entries[0].digest: np.ones(4, dtype=np.float32)}, []))
-    assert texts(catalogue, '"costs"') == []
+    assert texts(catalogue, "costs") == []
 
 
 def test_a_replaced_file_loses_its_old_documents(catalogue: Catalogue) -> None:
     add(catalogue, "a.md", document("a", "Costs fell."))
     add(catalogue, "a.md", document("b", "Costs rose."))
     catalogue.remove([])
-    assert texts(catalogue, '"costs"') == ["Costs rose."]
+    assert texts(catalogue, "costs") == ["Costs rose."]
 
 
 def test_a_failing_batch_leaves_nothing_behind(catalogue: Catalogue) -> None:
@@ -216,7 +321,7 @@ def test_a_process_killed_in_a_transaction_leaves_the_index_as_it_was(catalogue:
     done = subprocess.run([sys.executable, "-c", script, str(catalogue.folder)], check=False)
     assert done.returncode == -9
     with_again = Catalogue.open(catalogue.folder, fingerprint="f1")
-    assert texts(with_again, '"costs"') == ["Costs fell."]
+    assert texts(with_again, "costs") == ["Costs fell."]
     with_again.close()
 
 

@@ -56,6 +56,62 @@ def test_the_exact_scan_sees_what_was_added_since(catalogue: Catalogue) -> None:
     assert len(exact.nearest(direction(1), 99)) == 31
 
 
+def test_a_search_within_a_filter_reads_only_what_is_allowed(catalogue: Catalogue) -> None:
+    exact = ExactVectors(catalogue)
+    allowed = set(sorted(catalogue.all_numbers())[3:8])
+    expected = [number for number in ids(ExactVectors(catalogue).nearest(direction(2), 99)) if number in allowed]
+    assert (ids(exact.nearest(direction(2), 99, allowed)), exact._count) == (expected, 5)
+
+
+def test_the_exact_scan_over_several_blocks_finds_the_same(catalogue: Catalogue) -> None:
+    expected = ExactVectors(catalogue).nearest(direction(1), 30)
+    assert dict(ExactVectors(catalogue, block=7).nearest(direction(1), 30)) == pytest.approx(dict(expected), abs=1e-6)
+
+
+def test_the_rows_of_chunks_that_have_gone_are_let_go(catalogue: Catalogue) -> None:
+    exact = ExactVectors(catalogue)
+    exact.nearest(direction(1), 1)
+    catalogue.remove([f"{i}.md" for i in range(25)])
+    assert (len(exact.nearest(direction(1), 99)), exact._count) == (5, 5)
+
+
+def test_a_number_that_has_no_vector_is_not_found(catalogue: Catalogue) -> None:
+    assert ExactVectors(catalogue).nearest(direction(1), 9, {999}) == []
+
+
+def test_chroma_finds_at_least_99_of_100(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    centres = chance.normal(size=(40, 64))
+    rows = centres[chance.integers(40, size=3000)] + 0.5 * chance.normal(size=(3000, 64))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    large = Catalogue.create(tmp_path / "large", fingerprint="f1")
+    with large._write() as connection:
+        connection.execute("INSERT INTO documents VALUES (1, 'd', '', '', '', '', '', '', '', '[]', '{}', '[]')")
+        for i, row in enumerate(rows):
+            connection.execute("INSERT INTO vectors VALUES (?, ?)", (str(i), row.tobytes()))
+            connection.execute(
+                "INSERT INTO chunks (number, id, document_id, start, end, voice, date, digest, header, text, terms)"
+                " VALUES (?, ?, 'd', 0, 0, 0, '', ?, '', '', '')",
+                (i + 1, str(i), str(i)),
+            )
+    chroma, exact = ChromaVectors(large), ExactVectors(large)
+    asked = rows[:100] + 0.05
+    found = [set(ids(chroma.nearest(row, 50)[:10])) & set(ids(exact.nearest(row, 10))) for row in asked]
+    chroma.close()
+    large.close()
+    assert sum(map(len, found)) >= 990
+
+
+def test_a_folder_that_was_made_with_other_settings_is_made_anew(catalogue: Catalogue) -> None:
+    import chromadb
+
+    name = f"chunks-{catalogue.identity}"
+    client = chromadb.PersistentClient(catalogue.folder / FOLDER)
+    client.create_collection(name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}})
+    client.close()
+    assert probe(catalogue.folder / FOLDER, name) == "it was made with other settings"
+
+
 def test_an_empty_index_has_nothing_near(tmp_path: Path) -> None:
     empty = Catalogue.create(tmp_path / "empty", fingerprint="f1")
     assert ExactVectors(empty).nearest(direction(1), 5) == []
