@@ -1,168 +1,155 @@
-"""Figures in text: money, percentages, multiples, counts, dates and model names, in one canonical form.
+"""How figures match, and the canonical words of a text for the word index.
 
-In: any text. Out: `Figure`s with their offsets. Search indexes `canonical` beside the words, so that
-"$5M" finds "$5mn"; the check of an answer compares figures with `same_figure`. It knows neither
-documents nor questions.
+In: figures and texts. Out: whether one figure bears out another, how well it answers to it, and words that are the same
+however a figure or company is written, so that "$5M" finds "$5mn". Checks match strictly, with `same_figure`;
+questions loosely, with `closeness` and `question_terms`. It knows neither documents nor houses.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
-from itertools import pairwise
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
-_SCALES = {
-    "hundred": 2, "k": 3, "thousand": 3,
-    "m": 6, "mm": 6, "mn": 6, "mln": 6, "mio": 6, "mil": 6, "million": 6, "millions": 6,
-    "b": 9, "bn": 9, "bln": 9, "bio": 9, "bil": 9, "billion": 9, "billions": 9,
-    "t": 12, "tn": 12, "trn": 12, "trillion": 12, "trillions": 12,
-}  # fmt: skip
-_CURRENCIES = {
-    "$": "usd", "us$": "usd", "usd": "usd", "dollar": "usd", "dollars": "usd",
-    "€": "eur", "eur": "eur", "euro": "eur", "euros": "eur",
-    "£": "gbp", "gbp": "gbp", "pound": "gbp", "pounds": "gbp",
-    "¥": "jpy", "jpy": "jpy", "yen": "jpy",
-    "rmb": "cny", "cny": "cny", "yuan": "cny", "renminbi": "cny",
-}  # fmt: skip
-_UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-    " seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_WORDS = {word: i for i, word in enumerate(_UNITS)} | {word: 10 * i for i, word in enumerate(_TENS, 2)}
+from rag.companies import companies_named
+from rag.figures import YEAR, Figure, figures, term
 
-# No figure of 18 digits means anything in a note; a file of a million digits is somebody's joke.
-_DIGITS = r"\d{1,3}(?:,\d{3}){1,5}(?:\.\d{1,12})?(?![\d])|\d{1,18}(?:\.\d{1,12})?(?![\d])|\.\d{1,12}(?![\d])"
-_SPELT = rf"(?:{'|'.join(_TENS)})(?:[\s-](?:{'|'.join(_UNITS[1:10])}))?|(?:{'|'.join(_UNITS)})"
-_LONG_SCALE = r"(?:hundred|thousand|millions?|billions?|trillions?)"
-_SCALE = rf"(?:{_LONG_SCALE}|k|mm|mn|mln|mio|mil|m|bn|bln|bio|bil|b|trn|tn|t)(?!\w)"
-_AFTER = (
-    r"(?P<unit>\s?%|[\s-]?(?:per\s?cent|percent|percentage points?|pct|ppts?)\b"
-    r"|[\s-]?(?:bps?|basis points?)\b|[\s-]?(?:times|fold)\b|\s?[x×](?!\w))"
-)
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_MONTH = (
-    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?"
-    r"|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
-)
-_YEAR = r"(?:19|20)\d\d"
-
-# In this order: a date is no count, "H800" and "2028E" are no numbers, "$2e9" is not $2.
-_FIGURE = re.compile(
-    rf"(?<![\w.])(?:(?P<iso>{_YEAR}-\d\d-\d\d)(?!\w)"
-    rf"|(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s(?P<month>{_MONTH})(?:,?\s(?P<year>{_YEAR}))?(?!\w)"
-    rf"|(?P<month2>{_MONTH})\s(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?(?:,?\s(?P<year2>{_YEAR}))?(?![\w%.]\w|\w|%)"
-    rf"|(?P<name>(?-i:[A-Z]+-(?=\d)|[A-Za-z]+)\d\w*)"
-    rf"|(?P<sign>[-−–](?=[$€£¥]|US\$|\d))?(?P<before>US\$|[$€£¥]|(?:USD|EUR|GBP|JPY|CNY|RMB)\s?)?"
-    rf"(?P<number>{_DIGITS}|\b(?:{_SPELT})\b)"
-    rf"(?:[\s-]?(?P<hundred>hundred)(?=\s(?:thousand|million|billion|trillion)))?"
-    rf"(?:[\s-]?(?P<scale>{_SCALE})(?!-{_LONG_SCALE}))?(?:{_AFTER})?"
-    rf"(?:[\s-](?P<after>dollars?|euros?|pounds?|yen|yuan|renminbi|RMB|CNY|USD|EUR|GBP)\b)?(?![A-Za-z]|-{_LONG_SCALE})"
-    rf"|(?P<odd>(?:US\$|[$€£¥])?\d[\w.,-]*\w))",
-    re.IGNORECASE,
-)
-_RANGE = re.compile(r"[-–—]|\s[-–—]\s|\sto\s", re.IGNORECASE)
+__all__ = ["Figure", "QuestionTerms", "closeness", "figures", "index_terms", "question_terms", "same_figure"]
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure in ``text[start:end]``.
+class QuestionTerms:
+    """The words of a question to look up in the word index.
 
-    ``unit`` is a currency code, ``%``, ``bp``, ``x``, ``date`` (value ``2025-01-27`` or ``01-27``), ``name``
-    (H800, GPT-4o, 2028E: compared as written) or empty for a bare count; ``value`` is in that unit, scale
-    applied, as a plain decimal.
+    ``exact``: its figures and companies; ``loose``: what only rounds to one of its figures, or is said without
+    its sign or year; ``amounts``: those of ``exact`` that are figures with a unit.
     """
 
-    start: int
-    end: int
-    unit: str
-    value: str
-
-    @property
-    def canonical(self) -> str:
-        """One word for the word index: ``usd5000000``, ``pct4p53``, ``num2048``."""
-        prefix = {"": "num", "%": "pct", "x": "mult"}.get(self.unit, self.unit)
-        return prefix + re.sub(r"\W", "", self.value.replace(".", "p").replace("-", "minus"))
-
-
-def figures(text: str) -> list[Figure]:
-    """Find the figures of ``text`` in order, written in digits or in words up to ninety-nine."""
-    matches = [match for match in _FIGURE.finditer(text) if not _is_pronoun(match)]
-    ranges = {lower.start(): upper for lower, upper in pairwise(matches) if _is_range(lower, upper)}
-    lowers = {upper.start(): lower for lower, upper in pairwise(matches) if ranges.get(lower.start()) is upper}
-    return [_figure(match, lowers.get(match.start()), ranges.get(match.start())) for match in matches]
+    exact: tuple[str, ...]
+    loose: tuple[str, ...]
+    amounts: tuple[str, ...]
 
 
 def same_figure(claimed: Figure, source: Figure) -> bool:
     """Whether ``source`` bears out ``claimed``: same unit and same value.
 
-    A claimed minus sign must be in the source; a source's may be told in words ("fell 17 %"). A day may be
-    told without its year, and a year without its day.
+    A claimed minus sign must be in the source; a source's may be told in words ("fell 17 %"). A date may be told
+    without its year or its day, a quarter without its year, and a year alone.
     """
     if claimed.unit == source.unit == "date":
-        return source.value.endswith(claimed.value)
+        return f"-{source.value}".endswith(f"-{claimed.value}") or source.value.startswith(f"{claimed.value}-")
     if source.unit == "date" and claimed.unit == "":
         return len(claimed.value) == 4 and source.value.startswith(f"{claimed.value}-")
     return claimed.unit == source.unit and source.value in (claimed.value, f"-{claimed.value}")
 
 
-def _is_pronoun(match: re.Match[str]) -> bool:
-    """A lone "one" ("no one", "one of them") counts nothing."""
-    return (match["number"] or "").lower() == "one" and not (match["scale"] or match["unit"] or match["after"])
+def closeness(asked: Figure, source: Figure) -> float:
+    """How well ``source`` answers to ``asked``: 1 for the same value, 0 for another unit or value, else between.
+
+    0.9 where one bears out the other (a date without its year, a fall without its sign), 0.8 where one is the other
+    rounded or truncated, 0.4 where the two lie within 15 %. Symmetric. Names, dates, years, fractions and counts
+    below 100 are the same or not.
+    """
+    if (asked.unit, asked.value) == (source.unit, source.value):
+        return 1.0
+    if same_figure(asked, source) or same_figure(source, asked):
+        return 0.9
+    if asked.unit != source.unit or _are_years(asked, source) or not (_is_quantity(asked) and _is_quantity(source)):
+        return 0.0
+    smaller, larger = sorted((abs(Decimal(asked.value)), abs(Decimal(source.value))))
+    gap = (larger - smaller) / larger
+    if gap <= _ROUNDING_GAP and (
+        smaller in _rounded(larger, _precision(smaller)) or larger in _rounded(smaller, _precision(larger))
+    ):
+        return 0.8
+    return 0.4 if gap <= _NEAR_GAP else 0.0
 
 
-def _is_range(lower: re.Match[str], upper: re.Match[str]) -> bool:
-    """Whether only a dash or "to" stands between two figures; the dash may have been read as a sign."""
-    if not (lower["number"] and upper["number"]) or lower["scale"] or lower["unit"] or lower["after"]:
+def index_terms(text: str) -> tuple[str, ...]:
+    """The canonical words that enter the word index beside ``text``, each once.
+
+    The figures as stated, a date also without its year or day, a fall also without its sign, and the tickers of
+    companies; then, marked, what a figure with a unit or a count from 100 rounds to at one and two digits.
+    """
+    stated = [figure for figure in figures(text) if len(figure.value) <= _LONGEST]
+    exact = [word for figure in stated for word in (figure.canonical, *_abridged(figure))]
+    loose = [_NEAR + word for figure in stated if not _is_written_year(figure, text) for word in _roundings(figure)]
+    return tuple(dict.fromkeys((*exact, *_firms(text, ignore_case=False), *loose)))
+
+
+def question_terms(text: str) -> QuestionTerms:
+    """The words that find in the index what the question ``text`` names; companies in any case."""
+    stated = [figure for figure in figures(text) if len(figure.value) <= _LONGEST]
+    exact = dict.fromkeys((*(figure.canonical for figure in stated), *_firms(text, ignore_case=True)))
+    loose = dict.fromkeys(word for figure in stated for word in _loosely(figure, text))
+    amounts = dict.fromkeys(figure.canonical for figure in stated if figure.unit not in ("", "name"))
+    return QuestionTerms(tuple(exact), tuple(word for word in loose if word not in exact), tuple(amounts))
+
+
+# Loose matching
+
+_NEAR_GAP = Decimal("0.15")
+# Nobody rounds 1.4 to 1.
+_ROUNDING_GAP = Decimal("0.2")
+# Message numbers and hashes are no figures to look for.
+_LONGEST = 32
+_NEAR = "near"
+
+
+def _loosely(figure: Figure, text: str) -> Iterator[str]:
+    """Words of what rounds to ``figure``, and of what it rounds to."""
+    yield from _abridged(figure)
+    if _is_quantity(figure) and not _is_written_year(figure, text):
+        yield _NEAR + term(figure.unit, figure.value.lstrip("-"))
+        yield from _roundings(figure)
+
+
+def _abridged(figure: Figure) -> list[str]:
+    """A fall without its sign; a day or quarter without its year, a day as its month; a fiscal year as a year."""
+    if figure.unit != "date":
+        return [term(figure.unit, figure.value[1:])] if figure.value.startswith("-") else []
+    year, *rest = figure.value.split("-")
+    if len(year) < 4:
+        return []
+    if len(rest) == 2:
+        return [term("date", "-".join(rest)), term("date", f"{year}-{rest[0]}")]
+    if rest[0].isdigit():
+        return []
+    return [term("", year) if rest[0] == "fy" else term("date", rest[0])]
+
+
+def _roundings(figure: Figure) -> list[str]:
+    """What ``figure`` rounds and truncates to at one and two digits, without its sign."""
+    if not _is_quantity(figure):
+        return []
+    value = abs(Decimal(figure.value))
+    found = {one for digits in (2, 1) for one in _rounded(value, digits) if abs(value - one) <= value * _ROUNDING_GAP}
+    return [term(figure.unit, f"{one.normalize():f}") for one in sorted(found - {value}, reverse=True)]
+
+
+def _rounded(value: Decimal, digits: int) -> set[Decimal]:
+    place = Decimal(1).scaleb(value.adjusted() - digits + 1)
+    return {value.quantize(place, rounding) for rounding in (ROUND_HALF_UP, ROUND_DOWN)}
+
+
+def _precision(value: Decimal) -> int:
+    return len(value.normalize().as_tuple().digits)
+
+
+def _is_quantity(figure: Figure) -> bool:
+    """Whether ``figure`` has a size that may be rounded; small counts and years are what they are."""
+    if figure.unit in ("name", "date", "part"):
         return False
-    return bool(_RANGE.fullmatch(lower.string, lower.end("number"), upper.start() + len(upper["sign"] or "")))
+    return Decimal(figure.value) != 0 if figure.unit else abs(Decimal(figure.value)) >= 100
 
 
-def _figure(match: re.Match[str], lower: re.Match[str] | None, upper: re.Match[str] | None) -> Figure:
-    """Read one figure; in a range the upper end lends scale and unit, either end its currency: "$60-65B"."""
-    if match["number"] is None:
-        return Figure(match.start(), match.end(), *_label(match))
-    scale = match["scale"] or (upper and upper["scale"])
-    unit = match["unit"] or (upper and upper["unit"])
-    currency = match["before"] or match["after"]
-    for other in (upper, lower):
-        currency = currency or (other and (other["before"] or other["after"]))
-    zeros = (_SCALES[scale.lower()] if scale else 0) + (2 if match["hundred"] else 0)
-    value = _plain(_value(match["number"]).scaleb(zeros))
-    negative = match["sign"] in ("-", "−") and lower is None
-    return Figure(match.start(), match.end(), _unit(unit, currency), f"{'-' if negative else ''}{value}")
+def _are_years(*figures: Figure) -> bool:
+    return all(not figure.unit and YEAR.fullmatch(figure.value) for figure in figures)
 
 
-def _label(match: re.Match[str]) -> tuple[str, str]:
-    """The unit and value of what is no number: a date, a name, a token that cannot be read."""
-    if match["iso"]:
-        return "date", match["iso"]
-    if month := match["month"] or match["month2"]:
-        day, year = match["day"] or match["day2"], match["year"] or match["year2"]
-        short = f"{_MONTHS.index(month[:3].lower()) + 1:02}-{int(day):02}"
-        return "date", f"{year}-{short}" if year else short
-    return "name", (match["name"] or match["odd"]).casefold().replace("-", "")
+def _is_written_year(figure: Figure, text: str) -> bool:
+    return not figure.unit and YEAR.fullmatch(text, figure.start, figure.end) is not None
 
 
-def _value(number: str) -> Decimal:
-    words = re.split(r"[\s-]", number.lower())
-    if words[0] in _WORDS:
-        return Decimal(sum(_WORDS[word] for word in words))
-    return Decimal(number.replace(",", ""))
-
-
-def _unit(unit: str | None, currency: str | None) -> str:
-    if currency:
-        return _CURRENCIES[currency.strip().lower()]
-    word = (unit or "").strip(" -\n\t").lower()
-    if not word:
-        return ""
-    if word[0] in "x×tf":
-        return "x"
-    return "bp" if word.startswith("b") else "%"
-
-
-def _plain(value: Decimal) -> str:
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def _firms(text: str, *, ignore_case: bool) -> list[str]:
+    return [term("co", ticker) for _, _, ticker in companies_named(text, ignore_case)]

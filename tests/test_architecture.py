@@ -17,7 +17,7 @@ HEAVY = ("torch", "sentence_transformers", "transformers", "chromadb", "gradio",
 # Lowest first; a module imports only from lower rows, and from its own row only what stands to its left.
 LAYERS = (
     ("errors", "records"),
-    ("settings", "companies", "terms", "houses", "sentences", "stems", "prompts"),
+    ("settings", "companies", "figures", "terms", "houses", "sentences", "stems", "prompts"),
     ("cuewords", "periods", "mentions", "addressees", "questions", "coverage", "sought"),
     ("readers", "replies", "quotations", "cues", "asides", "prose", "turns", "attribution", "chunking", "reading"),
     ("scanning", "copies", "statements", "stances", "comparing", "citations"),

@@ -121,10 +121,10 @@ def test_the_settings_say_what_was_asked_of_what(desk: Assistant) -> None:
 
 def test_a_gate_is_fitted_to_what_its_measures_decide(desk: Assistant) -> None:
     (found,) = ask(desk, FIVE)
-    known = [replace(found, measures=(0.6 + i / 100,) * 5) for i in range(FEWEST)]
-    unknown = [replace(found, gold=GOLDMAN, measures=(0.4 - i / 100,) * 5) for i in range(FEWEST)]
+    known = [replace(found, measures=(0.6 + i / 100,) * 4) for i in range(FEWEST)]
+    unknown = [replace(found, gold=GOLDMAN, measures=(0.4 - i / 100,) * 4) for i in range(FEWEST)]
     gate = fitted([*known, *unknown, replace(found, gold=GOLDMAN, measures=())])
-    assert (gate.verdict(gate.score((0.7,) * 5)), gate.verdict(gate.score((0.3,) * 5))) == ("answer", "refuse")
+    assert (gate.verdict(gate.score((0.7,) * 4)), gate.verdict(gate.score((0.3,) * 4))) == ("answer", "refuse")
 
 
 def test_a_gate_is_not_fitted_to_a_handful(desk: Assistant) -> None:

@@ -14,7 +14,7 @@ from rag.records import Chunk, Document, Hit, Voice
 from rag.retrieval import Search
 from rag.schema import Filters
 
-GATE = Gate((6.0, 0.0, 0.0, 0.0, 0.0), -3.0, refuse=0.3, answer=0.5)
+GATE = Gate((6.0, 0.0, 0.0, 0.0), -3.0, refuse=0.3, answer=0.5)
 NOTES = Notes(
     houses=("Bernstein", "Citi"),
     dates=(datetime(2025, 1, 25, tzinfo=UTC), datetime(2025, 1, 30, tzinfo=UTC)),
@@ -112,13 +112,13 @@ def test_names_are_measured_apart_from_plain_words() -> None:
 
 def test_three_passages_together_cover_more_than_their_best_sentence() -> None:
     row = dict(zip(MEASURES, measures(found("memory prices copper?", "Memory.", "Prices.", "Copper.")), strict=True))
-    assert (row["sentence"], row["together"]) == (pytest.approx(1 / 3), pytest.approx(1.0))
+    assert [row["sentence"], row["together"]] == pytest.approx([1 / 3, 1.0])
 
 
-@pytest.mark.parametrize(("text", "told"), [("Memory prices rose 5%.", 1.0), ("Memory prices rose.", 0.0)])
-def test_a_question_for_a_figure_wants_one_where_the_passage_speaks_of_it(text: str, told: float) -> None:
-    search = found("By how much did memory prices rise?", text, "Copper fell 3%.")
-    assert dict(zip(MEASURES, measures(search), strict=True))["figure"] == told
+@pytest.mark.parametrize(("text", "told"), [("Memory prices rose 5%.", True), ("Memory prices rose.", False)])
+def test_a_question_for_a_figure_wants_one_where_the_passage_speaks_of_it(text: str, told: bool) -> None:
+    together, _, sentence, _ = measures(found("By how much did memory prices rise?", text, "Copper fell 3%."))
+    assert (together > 0, sentence > 0) == (told, told)
 
 
 def test_a_gate_survives_being_stored() -> None:
