@@ -14,7 +14,8 @@ from rag.gate import Gate
 Rows = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 
-_FALSE_REFUSALS = 0.05
+# Shares of the answerable questions.
+_REFUSED, _UNASKED = 0.05, 0.15
 _FOLDS = 10
 _RIDGE = 1.0
 
@@ -23,8 +24,8 @@ def fit(rows: Rows, answerable: Labels) -> Gate:
     """Fit a gate to questions: a row of `MEASURES` for each, and whether it can be answered.
 
     Both kinds weigh the same, however many there are of each. The thresholds come from scores of questions that the
-    model was not fitted on (ten folds): one in twenty that can be answered is refused, and a model is asked from where
-    right answers gained and wrong ones prevented balance best (Youden's J). Raises ValueError without both kinds.
+    model was not fitted on (ten folds): of those that can be answered one in twenty is refused, and for one in seven no
+    model is asked. Raises ValueError without both kinds.
     """
     if answerable.all() or not answerable.any():
         raise ValueError("fitting takes questions of both kinds, some that can be answered and some that cannot")
@@ -34,11 +35,9 @@ def fit(rows: Rows, answerable: Labels) -> Gate:
         held = order[fold::_FOLDS]
         seen = np.setdiff1d(order, held)
         scores[held] = _logistic(rows[held], *_regression(rows[seen], answerable[seen]))
-    refuse = float(np.quantile(scores[answerable], _FALSE_REFUSALS))
-    steps = np.unique(scores[scores >= refuse])
-    gained = [np.mean(scores[answerable] >= step) - np.mean(scores[~answerable] >= step) for step in steps]
+    refuse, answer = np.quantile(scores[answerable], (_REFUSED, _UNASKED)).tolist()
     weights, bias = _regression(rows, answerable)
-    return Gate(tuple(weights.tolist()), bias, refuse, float(steps[int(np.argmax(gained))]))
+    return Gate(tuple(weights.tolist()), bias, refuse, answer)
 
 
 def _logistic(rows: Rows, weights: Rows, bias: float) -> Rows:

@@ -28,7 +28,8 @@ class Query:
     ``terms`` and ``loose`` its figures as canonical terms, ``amounts`` those of them that have a unit. ``houses`` and
     ``people`` are canonical: with ``strict`` those who are asked what they said, without it all that are named, as
     subjects; subjects stay among the words. ``speakers`` stand where a speaker stands and are neither known houses nor
-    known people. ``since`` and ``until``, exclusive, are when it was said, in UTC.
+    known people. ``since`` and ``until``, exclusive, are when it was said, in UTC. ``own`` says that the
+    author of a document is asked, who has no name here ("the writer", "the newsletter").
     """
 
     text: str
@@ -43,6 +44,7 @@ class Query:
     strict: bool
     since: datetime | None
     until: datetime | None
+    own: bool = False
 
 
 def understand(question: str, *, today: date, people: Collection[str] = ()) -> Query:
@@ -74,6 +76,7 @@ def understand(question: str, *, today: date, people: Collection[str] = ()) -> Q
         strict=bool(named.asked),
         since=period.since,
         until=period.until,
+        own=bool(_AUTHOR.search(question)),
     )
 
 
@@ -116,11 +119,20 @@ _SCENERY = re.compile(
     r"|strategists?|economists?|brokerages?|notes?|articles?|emails?|e-mails?|inbox|documents?|sources?)(?:['’]s?)?(?!\w)",
     re.IGNORECASE,
 )
+_AUTHOR = re.compile(
+    r"\b(?:the|this|its)\s(?:[\w-]+['’]s\s|[\w-]+\s){0,2}?(?:authors?|writers?|bloggers?|columnists?|newsletters?|compilers?)"
+    r"(?:['’]s?)?(?:\sof\sthe\s(?:blog|article|post|note|piece|newsletter)(?:\spost)?)?(?!\w)",
+    re.IGNORECASE,
+)
 _TOKEN = re.compile(r"[^\W_]+(?:(?:['’&]|(?<=\d)[.,](?=\d)|(?<=\b[^\W\d_])[./](?=[^\W\d_]\b))[^\W_]+)*")
 
 
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match[0])
+
+
 def _words(text: str) -> tuple[str, ...]:
-    blank = _SCENERY.sub(lambda match: " " * len(match[0]), text)
+    blank = _SCENERY.sub(_blank, _AUTHOR.sub(_blank, text))
     words = (token.replace("’", "'").lower().removesuffix("'s") for token in _TOKEN.findall(blank))
     return tuple(dict.fromkeys(word for word in words if word not in _FURNITURE and word != "s"))
 
@@ -134,6 +146,8 @@ _WHO = re.compile(
     r"|has|have)\b)",
     re.IGNORECASE,
 )
+# "Who finds it exaggerated?" asks for a voice, "Who is the founder?" and "Who founded it?" for a fact.
+_WHO_DOES = re.compile(r"\s*who\s(?!is\b|was\b|has\b|owns\b|runs\b|leads\b|makes\b)[a-z]+s\s", re.IGNORECASE)
 _NUMBER = re.compile(
     r"\b(?:how\s(?:much|many|far|big|large|high|low|long|fast|quickly|cheap|cheaper|expensive|often|deep|old|wide|small|near"
     r"|close|soon)|when|what\s(?:year|date|day|month|quarter)|(?:by|at)\swhat|what(?:\s(?:is|are|was|were|['’]s))?"
@@ -160,7 +174,7 @@ _SAID = re.compile(
 
 def _kind(question: str, named: Addressees) -> Kind:
     """The kind of answer; of several the first that holds, in this order. "When" asks for a figure: a date."""
-    if _WHO.search(question):
+    if _WHO.search(question) or _WHO_DOES.match(question):
         return "who"
     if _COMPARE.search(question):
         return "compare"

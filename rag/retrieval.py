@@ -15,6 +15,7 @@ from datetime import date
 
 from rag.coverage import Wanted, coverage, wanted, words_of
 from rag.embedding import Embedder, Vectors
+from rag.houses import houses
 from rag.questions import Query, understand
 from rag.records import Hit
 from rag.schema import Filters, Passage
@@ -46,8 +47,8 @@ class Ranking:
 
     ``vectors`` weighs the cosine; ``words`` BM25 as a share of the best match's, in which a word in the header counts
     ``header`` of one in the text; ``passage`` and ``sentence`` the share of the question that the passage and its best
-    sentence speak of; ``voice`` that a house speaks that is named, or any where the question is who said something.
-    ``strict`` lets only those speak who are asked what they said.
+    sentence speak of; ``voice`` that such a one speaks as is asked for (a house that is named, the author, any house
+    where it asks who). ``strict`` lets only those speak who are asked what they said.
     """
 
     vectors: float = 1.0
@@ -160,11 +161,10 @@ class Retriever:
         best = max(matches.values(), default=1.0)
         scored: list[_Scored] = []
         for number, passage in self._catalogue.passages({*cosines, *matches}).items():
-            asked = passage.house in query.houses if query.houses else query.kind == "who"
             evidence = {
                 "vectors": cosines.get(number, 0.0),
                 "words": matches.get(number, 0.0) / best,
-                "voice": float(asked and passage.house is not None),
+                "voice": float(_speaks(passage.house, query)),
             }
             scored.append(_Scored(number, self._sum(evidence), evidence, passage))
         likeliest = sorted(scored, key=_order)[: max(_READ, 4 * k)]
@@ -212,6 +212,16 @@ class Retriever:
             if copied(hit.chunk.text, text)
         )
         return copied_by(hit, list(self._catalogue.documents(copying).values()))
+
+
+def _speaks(house: str | None, query: Query) -> bool:
+    """Whether this is a voice that the question is after: a house it names, the author's own, or any that has a name."""
+    if query.houses:
+        return house in query.houses
+    if query.own:
+        known = houses().get(house) if house else None
+        return house is None or (known is not None and known.kind == "press")
+    return query.kind == "who" and house is not None
 
 
 def _order(one: _Scored) -> tuple[float, int]:

@@ -353,3 +353,37 @@ def test_a_long_question_takes_no_longer_than_its_length(piece: str) -> None:
 def test_a_middle_initial_may_be_left_out(name: str) -> None:
     query = understand(f"What does {name} say about chips?", today=date(2025, 2, 1), people=["Stacy A Rasgon"])
     assert (query.people, query.speakers) == (("Stacy A Rasgon",), ())
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What does the author expect?",
+        "what's the writer's verdict on capex?",
+        "Does the newsletter think that it is over?",
+        "What does the writer of the blog post joke about?",
+        "In the article's author's view, is it over?",
+    ],
+)
+def test_a_nameless_author_may_be_asked(question: str) -> None:
+    query = understand(question, today=date(2025, 2, 1))
+    assert query.own
+    assert not {"author", "writer", "newsletter", "blog", "post"} & set(query.words)
+
+
+@pytest.mark.parametrize("question", ["Which author is quoted?", "the authority on chips", "What do writers earn?"])
+def test_other_authors_are_a_topic(question: str) -> None:
+    assert not understand(question, today=date(2025, 2, 1)).own
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("Who finds the talk exaggerated?", "who"),
+        ("Who stays upbeat on data centres?", "who"),
+        ("Who is the founder?", "other"),
+        ("Who owns the lab?", "other"),
+    ],
+)
+def test_who_does_something_asks_for_a_voice_and_who_is_somebody_for_a_fact(question: str, kind: str) -> None:
+    assert understand(question, today=date(2025, 2, 1)).kind == kind
