@@ -215,7 +215,7 @@ class Retriever:
 
 
 def _speaks(house: str | None, query: Query) -> bool:
-    """Whether this is a voice that the question is after: a house it names, the author's own, or any that has a name."""
+    """Whether the question is after this voice: a house that it names, the author's own, or any house at all."""
     if query.houses:
         return house in query.houses
     if query.own:

@@ -24,9 +24,7 @@ def test_words_are_cut_where_the_word_index_cuts_them() -> None:
 def test_stems_are_those_of_the_word_index() -> None:
     text = "Analysts expected generously discounted prices; the restrictions had been tightened, running costs falling."
     connection = sqlite3.connect(":memory:")
-    connection.execute(
-        'CREATE VIRTUAL TABLE words USING fts5 (t, tokenize = "porter unicode61 remove_diacritics 2")'
-    )
+    connection.execute('CREATE VIRTUAL TABLE words USING fts5 (t, tokenize = "porter unicode61 remove_diacritics 2")')
     connection.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab (words, 'row')")
     connection.execute("INSERT INTO words VALUES (?)", (text,))
     indexed = {term for (term,) in connection.execute("SELECT term FROM vocabulary")}
