@@ -4,8 +4,8 @@
     python benchmarks/gate.py benchmarks/questions.jsonl corpus --report OTHER.jsonl NOTES
 
 Prints the gates that `rag.gate` ships, for the built-in embedding model and for any, then for each set: AUROC, and the
-shares of unanswerable and answerable questions that are refused or get quotes only. The figures for the set that the gate
-was fitted to flatter it.
+shares of unanswerable and answerable questions that are refused or get quotes only. The figures for the set that the
+gate was fitted to flatter it.
 """
 
 from __future__ import annotations

@@ -369,7 +369,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 if options.outcomes:
                     _keep(options.outcomes, data.name, text, outcomes)
                 _say(f"{data.name}: {text} done")
-    print(json.dumps([asdict(cell) for cell in cells], indent=1) if options.json else table(cells))  # noqa: T201
+    print(json.dumps([asdict(cell) for cell in cells], indent=1) if options.json else table(cells))
 
 
 def _keep(path: Path, name: str, row: str, outcomes: Sequence[Outcome]) -> None:
@@ -384,7 +384,7 @@ def _keep(path: Path, name: str, row: str, outcomes: Sequence[Outcome]) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201
+    print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

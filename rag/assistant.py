@@ -307,7 +307,7 @@ class Assistant:
         catalogue = self._catalogue
         assert catalogue is not None
         stored = catalogue.fact(GATE)
-        gate = Gate.loads(stored) if stored else gate_for(self._embedder.fingerprint)
+        gate = (Gate.loads(stored) if stored else None) or gate_for(self._embedder.fingerprint)
         notes = Notes(
             houses=catalogue.houses(),
             dates=catalogue.dates(),

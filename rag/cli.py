@@ -217,30 +217,31 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if plot:
         plots.require(plot)
     questions = questionsets.read(Path(arguments.file))
-    with _assistant(arguments, own=True) as desk, Bar("questions") as bar:
+    with _assistant(arguments, own=True) as desk:
         if arguments.answers:
             desk.preload()
         _refresh(desk)
         documents = evaluation.gold_documents(questions, desk.settings.index)
         for name in (name for name, ids in documents.items() if not ids):
             say(present.label(f"{name} is no document of this index: its questions count as missed."))
-        outcomes = evaluation.run(desk, questions, documents, answers=arguments.answers, as_of=as_of, progress=bar)
+        with Bar("questions") as bar:
+            outcomes = evaluation.run(desk, questions, documents, answers=arguments.answers, as_of=as_of, progress=bar)
         facts = evaluation.settings_facts(desk, arguments.file, outcomes, as_of=as_of)
+        measured = scorecard.measure(outcomes)
+        if arguments.json:
+            present.write_json(scorecard.report_json(facts, outcomes, measured), sys.stdout)
+        else:
+            print(scorecard.report_text(outcomes, measured, misses=arguments.misses))
+        for note in dict.fromkeys(one.note for one in outcomes if one.written and not one.refused and one.note):
+            say(present.label(note))
         if arguments.fit:
             desk.adopt(evaluation.fitted(outcomes))
             say("The gate is fitted to these questions; the figures are those of before. Measure it on others.")
-    measured = scorecard.measure(outcomes)
-    if arguments.json:
-        present.write_json(scorecard.report_json(facts, outcomes, measured), sys.stdout)
-    else:
-        print(scorecard.report_text(outcomes, measured, misses=arguments.misses))
-    for note in dict.fromkeys(one.note for one in outcomes if one.written and not one.refused and one.note):
-        say(present.label(note))
-    if plot:
-        plots.draw(plot, **scorecard.picture(facts, outcomes, measured))
     breaches = scorecard.breaches(measured, bounds)
     for line in breaches:
         say(line)
+    if plot:
+        plots.draw(plot, **scorecard.picture(facts, outcomes, measured))
     return FAILED if breaches else ANSWERED
 
 

@@ -15,8 +15,8 @@ from importlib.resources import files
 
 # Everyday words and units once their capitals are gone.
 _AMBIGUOUS = frozenset(
-    "alphabet apple arm bp cadence coin credo dis jd meta micron oracle pins quanta snowflake visa vow wolf"
-    " workday".split()
+    "alphabet apple arm bp cadence caterpillar coin credo dis ford intel jd meta micron oracle pins quanta snowflake"
+    " uber visa vow wolf workday".split()
 )
 # Tickers that are words or other abbreviations even in capitals: "CRM" is software of a kind, "SMR" a reactor.
 _WORDLIKE = frozenset(

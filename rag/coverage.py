@@ -20,6 +20,9 @@ from rag.terms import figures, question_terms
 # for its surface forms ("$5M", "5 million dollars") share no word.
 _FIGURE_WEIGHT = 8.0
 
+# In an index of one mail every word of it is in all chunks, and so would weigh nothing beside one that is in none.
+_FEWEST_CHUNKS = 100
+
 # A figure that only rounds to the one that was asked about ("$5.576M" for "$5M").
 _LOOSE = 0.7
 
@@ -75,7 +78,8 @@ def _amounts(query: Query) -> list[str]:
 
 def rarity(frequency: int, size: int) -> float:
     """The inverse document frequency of BM25 (Robertson and Sparck Jones), never negative."""
-    return math.log(1 + (max(size, frequency) - frequency + 0.5) / (frequency + 0.5))
+    whole = max(size, frequency, _FEWEST_CHUNKS)
+    return math.log(1 + (whole - frequency + 0.5) / (frequency + 0.5))
 
 
 def covers(want: Wanted, stems: Set[str], terms: Set[str]) -> float:

@@ -25,6 +25,7 @@ from rag.errors import SettingsError
 from rag.fitting import fit
 from rag.gate import Gate, Judgement
 from rag.present import place
+from rag.prompts import speaker
 from rag.questions import understand
 from rag.questionsets import DocumentNames, GoldQuestion, holds
 from rag.records import Answer, Hit, Progress, Quote, Usage
@@ -211,7 +212,9 @@ def judged(
         score=gate.score,
         measures=gate.measures,
         prose="" if answer.refused else answer.text,
-        quoted="" if answer.refused else "\n".join(one_line(quote.text) for quote in answer.quotes),
+        quoted=""
+        if answer.refused
+        else "\n".join(f"{speaker(quote.hit)}: {one_line(quote.text)}" for quote in answer.quotes),
         gold_quoted=not answer.refused and any(holds(quote.text, question.quotes) for quote in answer.quotes),
         written=written,
         cited=tuple(any(right[one]) for one in cited),

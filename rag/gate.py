@@ -64,12 +64,14 @@ class Gate:
 
     def dumps(self) -> str:
         """The gate as JSON, to be stored with an index."""
-        return json.dumps(asdict(self))
+        return json.dumps({"measures": MEASURES, **asdict(self)})
 
     @classmethod
-    def loads(cls, text: str) -> Gate:
-        """Read what `dumps` wrote."""
+    def loads(cls, text: str) -> Gate | None:
+        """Read what `dumps` wrote; None if the gate is of other measures than today's."""
         facts = json.loads(text)
+        if facts.get("measures") != list(MEASURES):
+            return None
         return cls(tuple(facts["weights"]), facts["bias"], facts["refuse"], facts["answer"])
 
 

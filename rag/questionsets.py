@@ -75,7 +75,7 @@ def _question(line: str, place: str) -> GoldQuestion:
     if unanswerable:  # whatever the row names
         gold = dict.fromkeys(gold, ())
     return GoldQuestion(
-        id=str(row.get("id") or place.rsplit(maxsplit=1)[-1]),
+        id=place.rsplit(maxsplit=1)[-1] if row.get("id") in (None, "") else str(row["id"]),
         text=row["q"],
         documents=tuple(dict.fromkeys((*gold["doc"], *gold["docs"]))),
         quotes=gold["quotes"],
@@ -93,7 +93,7 @@ def _question(line: str, place: str) -> GoldQuestion:
 def _strings(row: Mapping[str, Any], name: str, place: str) -> tuple[str, ...]:
     value = row.get(name)
     values = [value] if isinstance(value, str) else [] if value is None else value
-    if not isinstance(values, list) or not all(isinstance(one, str) and one.strip() for one in values):
+    if not isinstance(values, list) or not all(isinstance(one, str) and folded(one).strip() for one in values):
         raise SettingsError(f"{place}: {name} is a string, or a list of strings, none of them blank.")
     return tuple(values)
 

@@ -63,7 +63,7 @@ def _document_precision(one: Outcome) -> float | None:
 
 
 def _wrong_house(one: Outcome) -> float | None:
-    return float(one.first is not None and one.first.house != one.house) if one.house else None
+    return float(one.first.house != one.house) if one.house and one.first else None
 
 
 def _gate(outcomes: Sequence[Outcome]) -> Estimate | None:

@@ -39,13 +39,24 @@ def stance(claim: str, quote: str, *, speakers: Collection[str] = ()) -> Stance:
     spans = split_sentences(quote)
     sentences = [own(plain(quote[start:end]), speakers) for start, end in spans if end - start <= _LONGEST]
     found = [*_judged(asserted, sentences), *_rated(claim, sentences)]
-    if not found and not any(OTHERS.search(OWN_VIEW.sub("", one)) or _JUDGED.search(one) for one in sentences):
+    if (
+        not found
+        and not _TAKEN_BACK.search(quote)
+        and not any(OTHERS.search(OWN_VIEW.sub("", one)) or _JUDGED.search(one) for one in sentences)
+    ):
         found = [one for sentence in sentences if (one := _said(asserted, sentence))]
     verdicts = {one.verdict for one in found if one.verdict != "other"}
     if len(verdicts) > 1 or not found:
         return Stance()
     return next((one for one in found if one.verdict in verdicts), found[0])
 
+
+# "… $5M. Really?", "… $5M. We are not convinced.": what follows takes it back, and no rule reads how far.
+_TAKEN_BACK = re.compile(
+    r"\?|\b(?:really|convinced|sceptical|skeptical|unlikely|doubt\w*|question\w*|press|headlines?|rumou?rs?|writes?|hears?"
+    r"|heard)\b|[.!;]\s+(?:this|so|but|or|not)\b",
+    re.IGNORECASE,
+)
 
 # What is said in the claim's own words, or in the opposite ones
 
@@ -56,12 +67,16 @@ def _said(claim: Statement, sentence: str) -> Stance | None:
     if HEDGE.search(bare):
         return None
     parts = [part for part in _PART.split(bare) if part.strip()]
+    verdicts: list[Stance] = []
     for part in parts:
         others = [other for other in parts if other is not part]
         if any(_NEGATED.search(other) for other in others) or not (said := statement(part)):
             continue
         if found := _matched(claim, said):
-            return found
+            verdicts.append(found)
+    if verdicts:
+        # "will fall in Q1, and will rise in Q2" is neither.
+        return verdicts[0] if len({one.verdict for one in verdicts}) == 1 else None
     whole = statement(bare)
     return _priced(claim, whole, denied=denied) if whole else None
 
@@ -194,9 +209,10 @@ _WHOLLY = re.compile(
 _OPENING = frozenset("in our view opinion and however so think believe say that frankly to be clear we i".split())
 _ASKED = re.compile(r"(?:did|does|do|is|are|was|were|will|has|have) (?P<x>.+)\?$", re.IGNORECASE)
 _NO = re.compile(
-    r"(?:no|of course not|absolutely not|not at all|wrong|nonsense|certainly not)(?=$|[.!,])", re.IGNORECASE
+    r"(?:no|of course not|absolutely not|not at all|wrong|nonsense|certainly not)(?=$|[.!])", re.IGNORECASE
 )
-_YES = re.compile(r"(?:yes|of course|absolutely|certainly)(?=$|[.!,])", re.IGNORECASE)
+# Whatever follows a comma may turn it round: "Of course, nobody believes that."
+_YES = re.compile(r"(?:yes|of course|absolutely|certainly)(?=$|[.!]|, and\b)", re.IGNORECASE)
 
 
 def _judged(claim: Statement, sentences: Sequence[str]) -> Iterator[Stance]:
@@ -310,11 +326,16 @@ def _rated(claim: str, sentences: Sequence[str]) -> Iterator[Stance]:
     for sentence in sentences:
         if HEDGE.search(sentence) or OTHERS.search(OWN_VIEW.sub("", sentence)) or _NEGATED.search(sentence):
             continue
+        if _FORMER.search(sentence):
+            continue
         for found in pattern.finditer(sentence):
             rating = next(group for group in found.groups() if group)
             level = _level(rating)
             verdict: Verdict = "agree" if level == wanted else "disagree" if level == -wanted else "other"
             yield Stance(verdict, f"rates it “{rating}”")
+
+
+_FORMER = re.compile(r"\b(?:19|20)\d\d\b|\b(?:last|ago|previously|formerly|then|earlier|back in)\b", re.IGNORECASE)
 
 
 def _rating_of(name: str) -> re.Pattern[str]:

@@ -68,6 +68,10 @@ def test_a_figure_that_only_rounds_to_the_one_asked_counts_in_part() -> None:
     assert [covers(want, frozenset(), frozenset(terms)) for terms in (["exact"], ["loose"], ["other"])] == [1, 0.7, 0]
 
 
+def test_in_an_index_of_one_mail_its_own_words_weigh_something() -> None:
+    assert rarity(1, 1) > 0.7 * rarity(0, 1)
+
+
 @given(st.integers(0, 200), st.integers(0, 200))
 def test_rarity_falls_with_frequency_and_is_never_negative(few: int, many: int) -> None:
     few, many = sorted((few, many))

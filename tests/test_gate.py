@@ -125,6 +125,10 @@ def test_a_gate_survives_being_stored() -> None:
     assert Gate.loads(GATE.dumps()) == GATE
 
 
+def test_a_stored_gate_of_other_measures_is_none() -> None:
+    assert Gate.loads(GATE.dumps().replace(MEASURES[0], "something else")) is None
+
+
 def test_another_embedding_model_gets_a_gate_that_trusts_no_cosine() -> None:
     by_measure = dict(zip(MEASURES, gate_for("another").weights, strict=True))
     assert by_measure["cosine"] == 0.0

@@ -67,7 +67,7 @@ def test_the_gate_is_measured_by_its_score() -> None:
 
 def test_another_house_first_is_wrong_and_so_is_nobody() -> None:
     outcomes = [outcome(first=Passage(house, "p", "t")) for house in ("Citi", "UBS", None)]
-    assert value("wrong-house@1", *outcomes, outcome(first=None)) == 0.5
+    assert value("wrong-house@1", *outcomes, outcome(first=None)) == pytest.approx(2 / 3)
 
 
 def test_facts_must_all_match_and_the_quotes_stand_in_for_prose() -> None:

@@ -269,3 +269,19 @@ def test_a_megabyte_of_anything_is_judged_at_once(quote: str) -> None:
     stance("Capex will fall to $5M", quote)
     stance("Siemens is a buy", ". ".join(quote[i : i + 590] for i in range(0, 20_000, 590)))
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("claim", "quote"),
+    [
+        ("DeepSeek was trained for $5M", "DeepSeek was trained for $5M. Really?"),
+        ("DeepSeek was trained for $5M", "DeepSeek was trained for $5M. We are not convinced."),
+        ("DeepSeek was trained for $5M", "DeepSeek was trained for $5M. This is what the press writes."),
+        ("DeepSeek was trained for $5M", "Was DeepSeek trained for $5M? Of course, nobody believes that."),
+        ("Acme margins will fall", "Acme margins will fall in Q1, and Acme margins will rise in Q2."),
+        ("Acme is a buy", "In 2019, we cut Acme to Sell."),
+        ("Acme is a buy", "We previously rated Acme Sell."),
+    ],
+)
+def test_what_is_taken_back_split_or_long_ago_is_no_verdict(claim: str, quote: str) -> None:
+    assert stance(claim, quote).verdict == ""
