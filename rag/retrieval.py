@@ -37,6 +37,9 @@ _PER_HOUSE = 2
 # So many candidates are read word by word, which takes 0.15 ms each; the hits are among the first 40 of about 80.
 _READ = 40
 
+# Hits that are looked at beyond the last place, at least: a near-copy of one before it is listed there.
+_SPARE = 6
+
 # A cross-encoder reads so many passages: 20 of 80 words are about a tenth of a second.
 _RERANKED = 20
 
@@ -194,7 +197,7 @@ class Retriever:
     def _distinct(self, scored: Sequence[_Scored], k: int) -> list[Hit]:
         """The ``k`` best, no two alike; as few documents are loaded as it takes."""
         hits: list[Hit] = []
-        for count in (k + k // 2, 4 * k):
+        for count in (k + max(k // 2, _SPARE), 4 * k + _SPARE):
             hits = distinct(self._loaded(scored[:count]), k)
             if len(hits) == k or count >= len(scored):
                 break

@@ -345,7 +345,7 @@ def test_ctrl_c_stops_cleanly(here: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
         deadline.cancel()
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (130, ""), err
     assert err.strip().endswith("is kept.")
     assert "Traceback" not in err
 

@@ -55,7 +55,7 @@ def test_the_answer_object_has_the_promised_shape(desk: Assistant) -> None:
     answer = desk.ask("what does Bernstein say about the $5M?", quotes_only=True).answer
     found = answer_json(answer)
     assert list(found) == [
-        "question", "answer", "refused", "sentences", "quotes", "model", "thinking", "note", "usage",
+        "question", "answer", "refused", "support", "sentences", "quotes", "model", "thinking", "note", "usage",
     ]  # fmt: skip
     quote = found["quotes"][0]
     assert list(quote) == ["n", *PASSAGE]
