@@ -426,7 +426,8 @@ class Catalogue:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # Ctrl-C may come just before the first word, or after the last
+                    self._connection.execute("ROLLBACK")
                 raise
 
     @contextmanager

@@ -363,3 +363,9 @@ def test_sweeping_nothing_changes_no_generation(catalogue: Catalogue) -> None:
     before = catalogue.generation
     catalogue.remove([])
     assert catalogue.generation == before
+
+
+def test_ctrl_c_beside_a_transaction_is_no_damage(catalogue: Catalogue) -> None:
+    with pytest.raises(KeyboardInterrupt), catalogue._transaction() as connection:
+        connection.execute("COMMIT")
+        raise KeyboardInterrupt
