@@ -366,6 +366,10 @@ def test_sweeping_nothing_changes_no_generation(catalogue: Catalogue) -> None:
 
 
 def test_ctrl_c_beside_a_transaction_is_no_damage(catalogue: Catalogue) -> None:
-    with pytest.raises(KeyboardInterrupt), catalogue._transaction() as connection:
-        connection.execute("COMMIT")
-        raise KeyboardInterrupt
+    def committed_then_stopped() -> None:
+        with catalogue._transaction() as connection:
+            connection.execute("COMMIT")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        committed_then_stopped()
