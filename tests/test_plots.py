@@ -27,10 +27,12 @@ def test_a_picture_is_a_png_of_a_readable_size(tmp_path: Path) -> None:
 
 def test_dollars_in_a_file_name_are_no_formula(tmp_path: Path) -> None:
     draw(tmp_path / "p", title=r"$\frac{1$.jsonl", bars=BARS, seconds={"search": [0.1]}, curve=[], judged=0)
+    assert (tmp_path / "p").read_bytes().startswith(b"\x89PNG")
 
 
 def test_nothing_measured_is_drawn_as_nothing(tmp_path: Path) -> None:
     draw(tmp_path / "p", title="", bars=[], seconds={}, curve=[], judged=0)
+    assert (tmp_path / "p").read_bytes().startswith(b"\x89PNG")
 
 
 def test_where_nothing_can_be_written_is_known_before_anything_is_asked(tmp_path: Path) -> None:

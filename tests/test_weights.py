@@ -19,8 +19,12 @@ def test_a_folder_is_itself(folder: Path) -> None:
     assert locate(str(folder), setting="embedding_model") == folder
 
 
-def test_a_folder_with_nothing_but_weights_is_trusted(folder: Path) -> None:
+def test_modules_of_the_library_itself_are_trusted(folder: Path) -> None:
+    (folder / "modules.json").write_text(json.dumps([{"type": "sentence_transformers.models.Transformer"}]))
     refuse_code(folder, "mine")
+    (folder / "evil.py").touch()
+    with pytest.raises(ModelUnavailable):
+        refuse_code(folder, "mine")
 
 
 def test_weights_in_another_form_are_refused(tmp_path: Path) -> None:
