@@ -124,7 +124,8 @@ class Reply:
     """One question being answered: `quotes` are there at once; iterate for the prose; then read `answer`.
 
     Iterating yields text as the model writes it, not yet checked; closing it stops the model. ``gate`` is what the
-    evidence was found to bear; ``note`` says why there is no prose, or which model stands in, as soon as that is known.
+    evidence was found to bear; ``note`` says who of those asked is not quoted, why there is no prose, or which model
+    stands in, as soon as that is known.
     """
 
     def __init__(
@@ -205,13 +206,14 @@ class Reply:
             self._ended = self._started
             return
         try:
-            self._model, self.note = self._loader.wait(stop=self._stop, progress=self._progress)
+            self._model, note = self._loader.wait(stop=self._stop, progress=self._progress)
+            self.note = f"{self.note} {note}".strip()
             self._seconds["load"] = self._elapsed()
             yield from self._write(self._model)
         except _Abandoned:
             return
         except (ModelUnavailable, ModelFailed, PromptTooLong) as error:
-            self.note = _why_no_prose(error)
+            self.note = f"{self.gate.reason} {_why_no_prose(error)}".strip()
         finally:
             self._ended = time.monotonic()
 

@@ -196,6 +196,7 @@ class Assistant:
         ``as_of`` is the day that "last week" counts from, today by default. Raises IndexMissing and SettingsError.
         """
         retriever = self._retriever()
+        _check_count(k)
         query = retriever.understand(_asked(question), _today(as_of))
         return list(retriever.search(query, k=k, filters=_filters(house, since, until)).hits)
 
@@ -224,7 +225,8 @@ class Assistant:
         query = retriever.understand(question, _today(as_of))
         if not quotes_only:
             self._loader.preload()
-        count = k or self.settings.quotes
+        count = self.settings.quotes if k is None else k
+        _check_count(count)
         found = retriever.search(query, k=4 * count, filters=filters)
         return Reply(
             question,
@@ -351,6 +353,11 @@ def _asked(question: str) -> str:
     if len(question) > 2000:
         raise SettingsError("The question has more than 2,000 characters.", remedy="Ask a shorter one.")
     return question
+
+
+def _check_count(k: int) -> None:
+    if k < 1:
+        raise SettingsError(f"k is {k}.", remedy="Ask for 1 or more.")
 
 
 def _today(as_of: str | date | None) -> date:

@@ -42,6 +42,7 @@ _TOGETHER = 3
 _NEARLY = 0.7
 
 _NAMED = 12
+_VAGUE = "The question names nothing to look for, so no model is asked: these are the nearest lines."
 _THIN = "The evidence is thin, so no model is asked: the quotes are the answer."
 
 
@@ -68,11 +69,16 @@ class Gate:
 
     @classmethod
     def loads(cls, text: str) -> Gate | None:
-        """Read what `dumps` wrote; None if the gate is of other measures than today's."""
-        facts = json.loads(text)
-        if facts.get("measures") != list(MEASURES):
+        """Read what `dumps` wrote; None if it is damaged, or the gate is of other measures than today's."""
+        try:
+            facts = json.loads(text)
+            if facts["measures"] != list(MEASURES):
+                return None
+            weights = tuple(float(weight) for weight in facts["weights"])
+            bias, refuse, answer = (float(facts[name]) for name in ("bias", "refuse", "answer"))
+        except (ValueError, TypeError, KeyError):
             return None
-        return cls(tuple(facts["weights"]), facts["bias"], facts["refuse"], facts["answer"])
+        return cls(weights, bias, refuse, answer) if len(weights) == len(MEASURES) else None
 
 
 # Fitted by `benchmarks/gate.py`, which says on what; the first is for the built-in embedding model, the other for any,
@@ -124,7 +130,7 @@ def measures(search: Search) -> tuple[float, ...]:
     together = _share(wants, joined)
     named = _share(names, joined) if any(want.weight for want in names) else together
     sentences = [one for hit in hits[:_TOGETHER] for one in _sentences(hit, wants)]
-    best = max(share for share, _ in sentences)
+    best = max((share for share, _ in sentences), default=0.0)
     kind = sought(search.query)
     if kind and not any(states(text, kind) for share, text in sentences if share >= _NEARLY * best):
         return (0.0, named, 0.0, cosine)
@@ -153,29 +159,65 @@ def _share(wants: Sequence[Wanted], covered: Sequence[float]) -> float:
 
 
 def judge(search: Search, gate: Gate, notes: Notes) -> Judgement:
-    """Whether ``search`` found enough to answer from, and if not, why not."""
-    if reason := _strangers(search, notes) or _nothing(search, notes):
+    """Whether ``search`` found enough to answer from, and if not, why not.
+
+    The reason for an answer, if there is one, is what it will lack.
+    """
+    if reason := _strangers(search, notes) or _elsewhere(search) or _nothing(search, notes):
         return Judgement("refuse", 0.0, reason)
+    lacking = _lacking(search, notes)
     if not search.wants:  # "What did X say?" asks for nothing but a voice.
-        return Judgement("answer", 1.0)
+        named = bool(_asked(search))
+        return Judgement("answer", 1.0, lacking) if named else Judgement("quotes", 0.5, _VAGUE)
     measured = measures(search)
     score = gate.score(measured)
     verdict = gate.verdict(score)
-    reason = {"refuse": _silence(search), "quotes": _THIN, "answer": ""}[verdict]
+    if verdict == "answer" and any(not notes.occurs(name) for name in search.query.speakers):
+        verdict = "quotes"  # a name of which only the last word occurs may be no name here
+    reason = {"refuse": _silence(search, notes), "quotes": _THIN, "answer": lacking}[verdict]
     return Judgement(verdict, score, reason, measured)
 
 
-def _strangers(search: Search, notes: Notes) -> str:
-    """A house or name that is asked for and does not speak here, or is never named; one of them is enough."""
+def _asked(search: Search) -> tuple[str, ...]:
+    """Who is asked by name, or is the only one allowed by a filter."""
     query = search.query
-    asked = search.scope.houses or query.houses
-    if any(house in notes.houses or (not query.strict and notes.occurs(house)) for house in asked):
+    return (*query.houses, *query.people) if query.strict else search.scope.houses
+
+
+def _strangers(search: Search, notes: Notes) -> str:
+    """Why nobody who is asked can speak here: none of them does, nor is named where a name is a mere subject."""
+    query = search.query
+    asked = query.houses or search.scope.houses
+    if query.people or any(house in notes.houses or (not query.strict and notes.occurs(house)) for house in asked):
         return ""
     unknown = [name for name in query.speakers if not _occurs(name, notes)]
-    if missing := (*asked, *unknown):
-        verb = "is" if len(missing) == 1 else "are"
-        return f"{_listed(missing)} {verb} not quoted in these notes. {_speaking(notes.houses)}".strip()
-    return ""
+    missing = (*asked, *unknown)
+    return f"{_absent(missing)} {_speaking(notes.houses)}".strip() if missing else ""
+
+
+def _lacking(search: Search, notes: Notes) -> str:
+    """Who of several that are asked does not speak here."""
+    asked = search.query.houses if search.query.strict else ()
+    unknown = [name for name in search.query.speakers if not _occurs(name, notes)]
+    missing = [*(house for house in asked if house not in notes.houses), *unknown]
+    return _absent(missing) if missing else ""
+
+
+def _absent(names: Sequence[str]) -> str:
+    return f"{_listed(names)} {'is' if len(names) == 1 else 'are'} not quoted in these notes."
+
+
+def _elsewhere(search: Search) -> str:
+    """Why those who are asked, and do speak here, have nothing among what may be found."""
+    query, scope = search.query, search.scope
+    if not query.strict or not _asked(search) or (search.speaking and search.dated):
+        return ""
+    names, verb = _listed(_asked(search)), "is" if len(_asked(search)) == 1 else "are"
+    if scope.houses and not set(query.houses) & set(scope.houses):
+        return f"The question asks {names}, and the filter allows only {_listed(scope.houses)}."
+    if query.since or query.until:
+        return f"{names} {verb} quoted, but with nothing dated {_period(query.since, query.until)}."
+    return f"{names} {verb} quoted, but with nothing that meets the filters."
 
 
 def _occurs(name: str, notes: Notes) -> bool:
@@ -194,15 +236,17 @@ def _speaking(houses: Sequence[str]) -> str:
 def _nothing(search: Search, notes: Notes) -> str:
     """No passage at all, none at that time, or none with any word of the question."""
     query = search.query
-    if (query.since or query.until) and not (search.scope.since or search.scope.until) and notes.dates:
+    if not search.dated and notes.dates:
         first, last = notes.dates
         period = _period(query.since, query.until)
+        if search.scope:
+            return f"Nothing that meets the filters is dated {period}."
         return f"Nothing in them is dated {period}; they run from {first:%d %b %Y} to {last:%d %b %Y}."
     if not search.hits:
         return "Nothing in them meets the filters." if search.scope else "They hold nothing yet."
     if search.wants and not any(notes.occurs(want.surface) or want.exact for want in search.wants):
-        if search.scope.houses:
-            return _silence(search)
+        if _asked(search):
+            return _silence(search, notes)
         return f"None of these words occurs in what is indexed: {', '.join(want.surface for want in search.wants)}."
     return ""
 
@@ -214,15 +258,14 @@ def _period(since: datetime | None, until: datetime | None) -> str:
     return f"since {since:%d %b %Y}" if since else f"before {until:%d %b %Y}"
 
 
-def _silence(search: Search) -> str:
+def _silence(search: Search, notes: Notes) -> str:
     """Who does speak, and what of the question nobody says."""
     open_ = _open(search)
     what = _topic(search.query.text) or ", ".join(open_)
-    houses = search.scope.houses
-    if houses:
-        verb = "is" if len(houses) == 1 else "are"
-        says = "says" if len(houses) == 1 else "say"
-        return f"{_listed(houses)} {verb} quoted, but {says} nothing on {what}."
+    people = search.query.people
+    if names := [name for name in _asked(search) if name in notes.houses or name in people]:
+        says = "is quoted, but says" if len(names) == 1 else "are quoted, but say"
+        return f"{_listed(names)} {says} nothing on {what}. {_lacking(search, notes)}".strip()
     return f"No passage speaks of {', '.join(open_) or what}."
 
 

@@ -25,7 +25,7 @@ class Query:
     """What a question asks.
 
     ``words`` are its content words, each a word or a figure as FTS5 takes it ("o'neil", "4.5" and "s&p" are phrases);
-    ``terms`` and ``loose`` its figures as canonical terms, ``amounts`` those of them that have a unit. ``houses`` and
+    ``terms`` its figures and companies as canonical terms. ``houses`` and
     ``people`` are canonical: with ``strict`` those who are asked what they said, without it all that are named, as
     subjects; subjects stay among the words. ``speakers`` stand where a speaker stands and are neither known houses nor
     known people. ``since`` and ``until``, exclusive, are when it was said, in UTC. ``own`` says that the
@@ -36,8 +36,6 @@ class Query:
     kind: Kind
     words: tuple[str, ...]
     terms: tuple[str, ...]
-    loose: tuple[str, ...]
-    amounts: tuple[str, ...]
     houses: tuple[str, ...]
     people: tuple[str, ...]
     speakers: tuple[str, ...]
@@ -68,8 +66,6 @@ def understand(question: str, *, today: date, people: Collection[str] = ()) -> Q
         kind=_kind(question, named),
         words=_words(_without(rest, named.verbs)),
         terms=stated.exact,
-        loose=stated.loose,
-        amounts=stated.amounts,
         houses=_names(shown, "house"),
         people=_names(shown, "person"),
         speakers=named.strangers,

@@ -65,12 +65,18 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What was asked and found; every hit meets ``scope``; ``wants`` are the question's words and figures, weighed."""
+    """What was asked and found; every hit meets ``scope``; ``wants`` are the question's words and figures, weighed.
+
+    ``speaking`` is whether all hits are spoken by those who are asked, ``dated`` whether all are of the time that the
+    question asks for; true where it asks for none.
+    """
 
     query: Query
     scope: Filters
     wants: tuple[Wanted, ...]
     hits: tuple[Hit, ...]
+    speaking: bool = True
+    dated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +116,12 @@ class Retriever:
         """The ``k`` best chunks for ``query`` among those that meet ``filters`` and the question's own conditions.
 
         Where nothing meets the latter (a house that is not quoted, a week without mail) the nearest evidence is found
-        without them, and `Search.scope` says so.
+        without them, and `Search.speaking` and `Search.dated` say so.
         """
         return self._search(query, self._embedder.embed([query.text])[0], k, filters or Filters())
 
     def _search(self, query: Query, vector: Vectors, k: int, filters: Filters) -> Search:
-        scope, allowed = self._scope(query, filters)
+        speaking, dated, allowed = self._scope(query, filters)
         wants = wanted(query, self._catalogue.frequencies(words_of(query)), self._catalogue.size)
         scored = self._scored(query, vector, wants, allowed, k)
         if self._rerank:
@@ -124,32 +130,41 @@ class Retriever:
             hits = spread(self._distinct(scored, 2 * k), _PER_HOUSE)[:k]
         else:
             hits = self._distinct(scored, k)
-        return Search(query, scope, wants, tuple(self._with_copies(hit) for hit in hits))
+        return Search(query, filters, wants, tuple(self._with_copies(hit) for hit in hits), speaking, dated)
 
     def by_house(self, query: Query, *, per: int, filters: Filters | None = None) -> dict[str, Search]:
         """The ``per`` best hits of each house: of the filters', or the question's, or else of all that speak."""
         chosen = filters or Filters()
-        asked = replace(query, houses=(), people=(), strict=False)
         houses = chosen.houses or (query.houses if query.strict else ()) or self._catalogue.houses()
+        # As filters, dates are never given up: who said nothing then has no hits.
+        since = max((day for day in (chosen.since, query.since) if day), default=None)
+        until = min((day for day in (chosen.until, query.until) if day), default=None)
+        asked = replace(query, houses=(), people=(), strict=False, since=None, until=None)
         vector = self._embedder.embed([query.text])[0]
-        return {house: self._search(asked, vector, per, replace(chosen, houses=(house,))) for house in houses}
+        each = {house: Filters(houses=(house,), since=since, until=until) for house in houses}
+        return {house: self._search(asked, vector, per, filters) for house, filters in each.items()}
 
-    def _scope(self, query: Query, filters: Filters) -> tuple[Filters, Collection[int] | None]:
-        """The filters with as much of what the question itself asks for (who speaks, and when) as anything meets."""
-        since = max((day for day in (filters.since, query.since) if day), default=None)
-        until = min((day for day in (filters.until, query.until) if day), default=None)
-        dated = replace(filters, since=since, until=until)
-        tried = [dated, filters]
-        if self._ranking.strict and query.strict and not filters.houses:
-            # Where a compilation names the analyst once, the house's next lines are still theirs.
-            houses = query.houses or self._catalogue.houses_of(query.people)
-            tried = [replace(dated, houses=houses, people=() if houses else query.people), *tried]
-        for scope in dict.fromkeys(tried):
-            if not scope:
-                return scope, None
-            if allowed := self._catalogue.numbers(scope):
-                return scope, allowed
-        return filters, frozenset()
+    def _scope(self, query: Query, filters: Filters) -> tuple[bool, bool, Collection[int] | None]:
+        """Whether those speak who are asked, whether at the time asked for, and the chunks to search; None for all."""
+        speakers = self._speakers(query) if self._ranking.strict and query.strict else Filters()
+        dates = Filters(since=query.since, until=query.until)
+        for speaking, dated in ((True, True), (True, False), (False, True), (False, False)):
+            chosen = (filters, speakers if speaking else Filters(), dates if dated else Filters())
+            sets = [self._catalogue.numbers(one) for one in chosen if one]
+            allowed = frozenset.intersection(*sets) if sets else None
+            if allowed is None or allowed or not (speaking or dated):
+                break
+        return speaking or not speakers, dated or not dates, allowed
+
+    def _speakers(self, query: Query) -> Filters:
+        """Who is asked: houses, and people with the lines of their houses that name nobody.
+
+        A compilation names an analyst once, and the next lines are still theirs. A house that is named beside an
+        analyst of its own ("Citi's Atif Malik") only says who is meant.
+        """
+        theirs = self._catalogue.houses_of(query.people)
+        whole = tuple(house for house in query.houses if house not in theirs)
+        return Filters(houses=whole, people=query.people, unnamed=theirs)
 
     def _scored(
         self, query: Query, vector: Vectors, wants: Sequence[Wanted], allowed: Collection[int] | None, k: int
@@ -160,7 +175,8 @@ class Retriever:
         matches = self._matches(query, wants, allowed) if ranking.words else {}
         if ranking.vectors and (unseen := [number for number in matches if number not in cosines]):
             numbers, rows = self._catalogue.vectors(unseen)
-            cosines |= dict(zip(numbers, (rows @ vector).tolist(), strict=True))
+            if numbers:  # a sync in another thread may have taken them all away
+                cosines |= dict(zip(numbers, (rows @ vector).tolist(), strict=True))
         best = max(matches.values(), default=1.0)
         scored: list[_Scored] = []
         for number, passage in self._catalogue.passages({*cosines, *matches}).items():
@@ -218,13 +234,16 @@ class Retriever:
 
 
 def _speaks(house: str | None, query: Query) -> bool:
-    """Whether the question is after this voice: a house that it names, the author's own, or any house at all."""
-    if query.houses:
-        return house in query.houses
+    """Whether the question is after this voice: the author's own, a house that it names, or any house at all.
+
+    Who agrees with a house, or who besides it, is somebody else.
+    """
     if query.own:
         known = houses().get(house) if house else None
         return house is None or (known is not None and known.kind == "press")
-    return query.kind == "who" and house is not None
+    if query.kind == "who" and not query.strict:
+        return house is not None and house not in query.houses
+    return house is not None and house in query.houses
 
 
 def _order(one: _Scored) -> tuple[float, int]:

@@ -173,27 +173,36 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Conditions on a chunk: spoken by one of ``houses`` and one of ``people``, dated from ``since`` up to ``until``.
+    """Conditions on a chunk: who speaks, and a date from ``since`` up to ``until``, which is exclusive.
 
-    ``until`` is exclusive. Empty and None mean no condition.
+    One of ``houses`` speaks, or one of ``people``, or one of the houses ``unnamed`` without a person named. Empty and
+    None mean no condition.
     """
 
     houses: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     people: tuple[str, ...] = ()
+    unnamed: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is any condition."""
-        return bool(self.houses or self.since or self.until or self.people)
+        return bool(self.houses or self.people or self.unnamed or self.since or self.until)
 
     def condition(self) -> tuple[str, list[str]]:
         """The condition in SQL, which copies never meet, and its values."""
         conditions, values = ["copy_of IS NULL"], list[str]()
-        for column, names in (("house", self.houses), ("person", self.people)):
+        speaking: list[str] = []
+        for test, names in (
+            ("house IN ({})", self.houses),
+            ("person IN ({})", self.people),
+            ("(person IS NULL AND house IN ({}))", self.unnamed),
+        ):
             if names:
-                conditions.append(f"{column} IN ({','.join('?' * len(names))})")
+                speaking.append(test.format(",".join("?" * len(names))))
                 values += names
+        if speaking:
+            conditions.append(f"({' OR '.join(speaking)})")
         for comparison, day in (("date >=", self.since), ("date <", self.until)):
             if day:
                 conditions.append(f"{comparison} ?")

@@ -22,12 +22,11 @@ class QuestionTerms:
     """The words of a question to look up in the word index.
 
     ``exact``: its figures and companies; ``loose``: what only rounds to one of its figures, or is said without
-    its sign or year; ``amounts``: those of ``exact`` that are figures with a unit.
+    its sign or year.
     """
 
     exact: tuple[str, ...]
     loose: tuple[str, ...]
-    amounts: tuple[str, ...]
 
 
 def same_figure(claimed: Figure, source: Figure) -> bool:
@@ -82,8 +81,7 @@ def question_terms(text: str) -> QuestionTerms:
     stated = [figure for figure in figures(text) if len(figure.value) <= _LONGEST]
     exact = dict.fromkeys((*(figure.canonical for figure in stated), *_firms(text, ignore_case=True)))
     loose = dict.fromkeys(word for figure in stated for word in _loosely(figure, text))
-    amounts = dict.fromkeys(figure.canonical for figure in stated if figure.unit not in ("", "name"))
-    return QuestionTerms(tuple(exact), tuple(word for word in loose if word not in exact), tuple(amounts))
+    return QuestionTerms(tuple(exact), tuple(word for word in loose if word not in exact))
 
 
 # Loose matching

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -18,7 +19,7 @@ GATE = Gate((6.0, 0.0, 0.0, 0.0), -3.0, refuse=0.3, answer=0.5)
 NOTES = Notes(
     houses=("Bernstein", "Citi"),
     dates=(datetime(2025, 1, 25, tzinfo=UTC), datetime(2025, 1, 30, tzinfo=UTC)),
-    occurs=lambda word: word in ("memory", "prices", "zuckerberg", "mark", "nvidia", "the"),
+    occurs=lambda word: word in ("Mark Zuckerberg", "memory", "prices", "zuckerberg", "mark", "nvidia", "the"),
 )
 NOBODY = Notes((), None, lambda word: False)
 
@@ -82,8 +83,44 @@ def test_a_speaker_whom_the_notes_mention_is_no_stranger() -> None:
 
 
 def test_a_time_without_mail_is_refused_with_the_time_that_the_notes_span() -> None:
-    judgement = judge(found("What was said before 3 January 2024 about memory?", "Memory."), GATE, NOTES)
-    assert "before 03 Jan 2024; they run from 25 Jan 2025 to 30 Jan 2025" in judgement.reason
+    search = replace(found("What was said before 3 January 2024 about memory?", "Memory."), dated=False)
+    assert "before 03 Jan 2024; they run from 25 Jan 2025 to 30 Jan 2025" in judge(search, GATE, NOTES).reason
+
+
+def test_a_house_with_nothing_of_that_time_is_refused_although_others_have() -> None:
+    search = replace(found("What did Citi say on 25 January about memory?", "Memory."), speaking=False)
+    assert judge(search, GATE, NOTES).reason == "Citi is quoted, but with nothing dated 25 Jan 2025."
+
+
+def test_a_filter_that_leaves_nothing_of_who_is_asked_is_refused() -> None:
+    other = found("What did Citi say about memory?", "Memory.", scope=Filters(houses=("Bernstein",)))
+    later = found("What did Citi say about memory?", "Memory.", scope=Filters(since=datetime(2030, 1, 1, tzinfo=UTC)))
+    assert [judge(replace(one, speaking=False), GATE, NOTES).reason for one in (other, later)] == [
+        "The question asks Citi, and the filter allows only Bernstein.",
+        "Citi is quoted, but with nothing that meets the filters.",
+    ]
+
+
+def test_an_answer_says_who_of_those_asked_is_missing() -> None:
+    judgement = judge(found("What did Goldman Sachs and Citi say about memory?", "Memory."), GATE, NOTES)
+    assert (judgement.verdict, judgement.reason) == ("answer", "Goldman Sachs is not quoted in these notes.")
+
+
+def test_silence_is_told_only_of_those_who_are_quoted() -> None:
+    judgement = judge(found("What did Goldman Sachs and Citi say about prices of tin ore?", "Chips."), GATE, NOTES)
+    assert judgement.reason.startswith("Citi is quoted, but says nothing on ")
+    assert judgement.reason.endswith("Goldman Sachs is not quoted in these notes.")
+
+
+def test_a_name_of_which_only_the_last_word_occurs_gets_no_prose() -> None:
+    assert (
+        judge(found("What did John Prices say about memory?", "Memory prices, John."), GATE, NOTES).verdict == "quotes"
+    )
+
+
+def test_a_question_that_names_nothing_gets_no_prose() -> None:
+    judgement = judge(found("What did they say?", "Memory."), GATE, NOTES)
+    assert (judgement.verdict, "names nothing" in judgement.reason) == ("quotes", True)
 
 
 def test_what_only_asks_for_a_voice_is_answered_by_it() -> None:
@@ -127,6 +164,11 @@ def test_a_gate_survives_being_stored() -> None:
 
 def test_a_stored_gate_of_other_measures_is_none() -> None:
     assert Gate.loads(GATE.dumps().replace(MEASURES[0], "something else")) is None
+
+
+@pytest.mark.parametrize("text", ["x", "[]", "{}", "null", '{"measures": 1}'])
+def test_a_damaged_gate_is_none(text: str) -> None:
+    assert Gate.loads(text) is None
 
 
 def test_another_embedding_model_gets_a_gate_that_trusts_no_cosine() -> None:

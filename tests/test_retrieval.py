@@ -68,7 +68,7 @@ def test_who_speaks_for_a_house_is_asked_through_it(index: Index) -> None:
 
 def test_a_house_without_a_voice_here_leaves_the_nearest_evidence(index: Index) -> None:
     found = index.ask("what did UBS say about advanced GPUs?")
-    assert (found.hits[0].chunk.voice.house, found.scope) == ("Citi", Filters())
+    assert (found.hits[0].chunk.voice.house, found.speaking) == ("Citi", False)
 
 
 def test_only_notes_of_the_time_that_is_asked_for_are_found(index: Index) -> None:
@@ -78,7 +78,52 @@ def test_only_notes_of_the_time_that_is_asked_for_are_found(index: Index) -> Non
 
 def test_a_time_without_mail_leaves_the_nearest_evidence(index: Index) -> None:
     found = index.ask("what was said before 3 January 2024 about advanced GPUs?")
-    assert (found.hits[0].chunk.voice.house, found.scope.until) == ("Citi", None)
+    assert (found.hits[0].chunk.voice.house, found.dated) == ("Citi", False)
+
+
+def test_who_is_asked_is_kept_where_the_time_is_given_up(index: Index) -> None:
+    found = index.ask("what did Citi say on 27 January about the $5M?")
+    assert (set(houses(found)), found.speaking, found.dated) == ({"Citi"}, True, False)
+
+
+def test_a_filter_of_time_that_leaves_nothing_of_who_is_asked_says_so(index: Index) -> None:
+    found = index.ask(
+        "what did Bernstein say about the model?", filters=Filters(since=datetime(2025, 1, 28, tzinfo=UTC))
+    )
+    assert (bool(found.hits), found.speaking) == (True, False)
+
+
+COLLEAGUE = """\
+From: Tyler Radke <tyler.radke@citi.com>
+Date: Wed, 29 Jan 2025 09:00:00 +0000
+Subject: Software
+
+Copper demand for software is a joke. Nobody at our house covers it.
+"""
+
+
+def test_a_colleague_does_not_speak_for_the_person_who_is_asked(corpus: Path, tmp_path: Path) -> None:
+    (corpus / "radke.eml").write_text(COLLEAGUE)
+    index = Index(corpus, tmp_path / "index")
+    found = index.ask("what did Atif Malik say about copper demand?")
+    assert {hit.document.path for hit in found.hits} == {"citi.eml"}
+    index.catalogue.close()
+
+
+def test_a_person_without_a_house_is_heard_beside_a_house(index: Index) -> None:
+    found = index.ask("what did Citi and Ann Reader say about advanced chips and tokens?")
+    assert {hit.document.path for hit in found.hits} == {"citi.eml", "prices.md"}
+
+
+def test_a_house_that_said_nothing_at_that_time_has_no_row(index: Index) -> None:
+    retriever = index.retriever()
+    found = retriever.by_house(retriever.understand("what was said on 28 January about GPUs?", TODAY), per=1)
+    assert [house for house, one in found.items() if one.hits] == ["Citi"]
+
+
+def test_who_agrees_with_a_house_is_another_one(index: Index) -> None:
+    found = index.ask("who disagrees with Bernstein on GPUs?")
+    assert {hit.chunk.voice.house: hit.evidence["voice"] for hit in found.hits}["Bernstein"] == 0.0
 
 
 def test_hits_meet_their_filters(index: Index) -> None:

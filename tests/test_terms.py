@@ -149,10 +149,6 @@ def test_message_numbers_and_hashes_are_not_indexed() -> None:
     assert index_terms("b1x6d0c47aa8e2f4c19b1x6d0c47aa8e2f4c19") == ()
 
 
-def test_amounts_are_the_figures_with_a_unit() -> None:
-    assert question_terms("$5M, 10-year, R1, 5%, nvidia").amounts == ("usd5000000", "pct5")
-
-
 def test_the_word_index_keeps_every_word_as_it_is() -> None:
     words = index_terms(NOTE)
     index = sqlite3.connect(":memory:")
