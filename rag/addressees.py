@@ -65,16 +65,20 @@ _WIDEST = 14
 _LONGEST_NAME = 6
 
 
-def addressees(question: str, people: Collection[str] = ()) -> Addressees:
-    """Find who is named in ``question`` and who of them is asked; time grows with its length alone."""
-    return _Reading(tokens_of(question, people)).addressees()
+def addressees(question: str, people: Collection[str] = (), *, spoken: bool = False) -> Addressees:
+    """Find who is named in ``question`` and who of them is asked; time grows with its length alone.
+
+    ``spoken``: somebody who is not named has the word already ("the author").
+    """
+    return _Reading(tokens_of(question, people), spoken).addressees()
 
 
 class _Reading:
     """One question's tokens while it is decided who is asked."""
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
+    def __init__(self, tokens: Sequence[Token], spoken: bool) -> None:
         self._tokens = tokens
+        self._spoken = spoken
         self._words = [token.word for token in tokens]
         self._lower = not any(token.kind == "name" for token in tokens[1:])
         self._opinions = not OPINIONS.isdisjoint(self._words)
@@ -93,7 +97,7 @@ class _Reading:
             self._according(at)
             self._reporting(at)
             self._owning(at)
-        spoken = bool(self._strangers or self._open)
+        spoken = bool(self._spoken or self._strangers or self._open)
         for group in self._groups():
             if self._asked.isdisjoint(group) and self._is_asked(group, spoken or bool(self._asked)):
                 self._asked.update(group)
@@ -129,7 +133,7 @@ class _Reading:
         names, strangers, end = self._slot(at + 1)
         verb = self._word(end)
         if auxiliary in BEING:
-            house, stranger = verb in STANCES, verb in ("saying", "thinking", "arguing")
+            house, stranger = verb in STANCES and not self._spoken, verb in ("saying", "thinking", "arguing")
         else:
             house = (
                 verb in SAYING or verb in JUDGING or (verb in DOING and (self._opinions or self._word(end + 1) == "of"))
@@ -277,7 +281,7 @@ class _Reading:
             return self._chosen(group, word)
         if self._phrase(last) == "business" or (spoken and word in TOPICAL):
             return False
-        if self._phrase(last) == "opinion" or self._compares:
+        if self._phrase(last) == "opinion" or (self._compares and not self._spoken):
             return True
         if word in ("from", "via") or (word == "by" and (beyond in VERBS or beyond in OPINIONS or beyond in DOCUMENTS)):
             return not spoken and self._source < before

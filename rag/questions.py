@@ -53,7 +53,8 @@ def understand(question: str, *, today: date, people: Collection[str] = ()) -> Q
     where somebody else is asked ("who agrees with X", "what did analysts say about X") or the name is followed by
     what a company has ("X results", "X's capex").
     """
-    named = addressees(question, people)
+    own = bool(_AUTHOR.search(question))
+    named = addressees(question, people, spoken=own)
     # Whoever speaks in no note of his own spoke on that day; the notes that tell of it may be later.
     reported = bool(named.strangers) and not named.asked
     period = Period() if reported else said_when(question, today=today)
@@ -72,7 +73,7 @@ def understand(question: str, *, today: date, people: Collection[str] = ()) -> Q
         strict=bool(named.asked),
         since=period.since,
         until=period.until,
-        own=bool(_AUTHOR.search(question)),
+        own=own,
     )
 
 

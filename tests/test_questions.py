@@ -371,6 +371,23 @@ def test_a_nameless_author_may_be_asked(question: str) -> None:
     assert not {"author", "writer", "newsletter", "blog", "post"} & set(query.words)
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "According to the author, is Bernstein right about tin?",
+        "What did the newsletter say about Bernstein's view?",
+        "Does the author agree with Bernstein?",
+        "What does the writer make of Bernstein?",
+    ],
+)
+def test_a_house_that_the_author_speaks_of_is_not_asked(question: str) -> None:
+    assert not understand(question, today=TODAY).strict
+
+
+def test_a_house_that_the_author_quotes_is_asked() -> None:
+    assert understand("What did Bernstein say, according to the author?", today=TODAY).strict
+
+
 @pytest.mark.parametrize("question", ["Which author is quoted?", "the authority on chips", "What do writers earn?"])
 def test_other_authors_are_a_topic(question: str) -> None:
     assert not understand(question, today=date(2025, 2, 1)).own
