@@ -27,7 +27,8 @@ _MONEY = {code: code for code in _CODES} | {
     "dollar": "usd", "cent": "usd", "euro": "eur", "pound": "gbp", "sterling": "gbp", "pence": "gbp", "yen": "jpy",
     "yuan": "cny", "renminbi": "cny", "franc": "chf", "rupee": "inr", "won": "krw", "kong dollar": "hkd",
     "australian dollar": "aud", "canadian dollar": "cad", "singapore dollar": "sgd", "taiwan dollar": "twd",
-    "zealand dollar": "nzd",
+    "zealand dollar": "nzd", "swedish krona": "sek", "swedish kronor": "sek", "norwegian krone": "nok",
+    "norwegian kroner": "nok", "danish krone": "dkk", "danish kroner": "dkk", "swiss franc": "chf",
 }  # fmt: skip
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
@@ -56,7 +57,8 @@ _SYMBOL = r"(?:US|HK|AU?|CA?|NT|S|NZ|R)?\$|(?:CN|RMB)?¥|[€£₹₩]"
 _BEFORE = rf"(?:{_SYMBOL}|(?:Rs\.?|SFr|RMB|{'|'.join(_CODES)})(?=\s?\.?\d))\s?"
 _BEHIND = (
     r"\.?\s?[€£¥]|\$(?!\s?\d)|\.?[\s-]?(?:(?:US|U\.S\.|British|Swiss|Japanese|Chinese|Indian|Korean|Hong\sKong"
-    r"|Australian|Canadian|Singapore|Taiwan|New\sZealand)\s)?(?:dollars?|euros?|pounds?(?:\ssterling)?|yen|yuan"
+    r"|Australian|Canadian|Singapore|Taiwan|New\sZealand|Swedish|Norwegian|Danish)\s)?(?:dollars?|euros?|pounds?(?:\ssterling)?|yen|yuan"
+    r"|(?<=Swedish\s)kron(?:a|or)|(?<=Norwegian\s)kroner?|(?<=Danish\s)kroner?"
     rf"|renminbi|RMB|francs?|rupees?|won|pence|(?<=US\s)cents?|{'|'.join(_CODES)})\b"
 )
 _NUMBER = (

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from rag.amounts import Amount
 from rag.sentences import split_sentences
-from rag.statements import HEDGE, OTHERS, OWN_VIEW, Amount, Statement, amounts_in, own, plain, statement
+from rag.statements import HEDGE, OTHERS, OWN_VIEW, Statement, amounts_in, own, plain, statement
 from rag.stems import stem, stems
 from rag.terms import closeness
 

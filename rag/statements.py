@@ -11,10 +11,11 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from rag.amounts import Amount, amounts
 from rag.copies import FUNCTION_WORDS
 from rag.sentences import one_line
 from rag.stems import stem
-from rag.terms import Figure, figures
+from rag.terms import Figure
 
 # Words that are known to say nothing of the matter; all others are content.
 _FUNCTION = frozenset("a an the of in on at for by from with to its their our his her this these those we i".split())
@@ -117,33 +118,10 @@ _PERIOD = re.compile(
     r"|\btoday\b|\byesterday\b|\btomorrow\b)",
     re.IGNORECASE,
 )
-_APPROXIMATELY = re.compile(
-    r"\b(?:just|slightly|a little|a bit) (?:over|under|above|below|more than|less than)\s*$", re.IGNORECASE
-)
-_BOUND = re.compile(
-    r"(?:\b(?:less than|more than|fewer than|greater than|under|over|above|below|beyond|at least|at most|up to|north of"
-    r"|south of|exceed(?:s|ed|ing)?|in excess of|no more than|not|rather than|instead of)|[<>≤≥])\s*$",
-    re.IGNORECASE,
-)
-_OPEN_END = re.compile(r"\s?(?:\+|or more\b|or less\b|plus\b)", re.IGNORECASE)
-_PER = re.compile(
-    r"\s?(?:/\s?|per\s|an?\s(?=(?:hour|share|tonne|ton|barrel|month|year|day|unit|week|user|seat)\b))(\w+)"
-)
 # "S&P 500" and "Llama 3" are names.
 _NAMED = re.compile(r"[A-Z][\w&]* $")
-# Figures look back no further than this.
-_BEFORE = 30
+_NAME_LENGTH = 30
 _WORD = re.compile(r"[^\W_]+(?:[-&.][^\W_]+)*|[,:()]")
-
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """A figure with its unit and what it is counted per ("usd/hour"), and what bounds it ("less than")."""
-
-    figure: Figure
-    text: str
-    unit: str
-    bound: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,21 +229,14 @@ def _parsed(
 
 
 def amounts_in(text: str) -> tuple[Amount, ...]:
-    """The figures of ``text``, each with what it is counted per and what bounds it; years, dates and names are none."""
-    stated = []
-    for figure in figures(text):
-        if figure.unit in ("name", "date") or _PERIOD.fullmatch(text, figure.start, figure.end):
-            continue
-        if not figure.unit and _NAMED.search(text, max(0, figure.start - _BEFORE), figure.start):
-            continue
-        before = _APPROXIMATELY.sub("", text[max(0, figure.start - _BEFORE) : figure.start])
-        bound = _BOUND.search(before)
-        per = _PER.match(text, figure.end)
-        open_end = _OPEN_END.match(text, figure.end)
-        limits = " ".join(found[0].strip().lower() for found in (bound, open_end) if found)
-        unit = f"{figure.unit}/{per[1].lower() if per else ''}"
-        stated.append(Amount(figure, text[figure.start : figure.end], unit, limits))
-    return tuple(stated)
+    """The amounts of ``text``; years, dates and names are none."""
+    return tuple(one for one in amounts(text) if not _is_label(text, one.figure))
+
+
+def _is_label(text: str, figure: Figure) -> bool:
+    if figure.unit in ("name", "date") or _PERIOD.fullmatch(text, figure.start, figure.end):
+        return True
+    return not figure.unit and bool(_NAMED.search(text, max(0, figure.start - _NAME_LENGTH), figure.start))
 
 
 def topics(text: str) -> frozenset[str]:
