@@ -25,7 +25,7 @@ from pathlib import Path
 from time import perf_counter
 
 from rag.errors import ModelFailed, PromptTooLong
-from rag.llm import Floor, Piece, Stream
+from rag.llm import Ended, Floor, Piece, Stream
 from rag.prompts import CLOSE_THOUGHT, Family, Segment, render
 from rag.records import Turn, Usage
 
@@ -224,12 +224,14 @@ def _open_context(model: int, context_tokens: int, threads: int) -> int:
     return int(llama_cpp.llama_init_from_model(model, params) or 0)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Run:
-    """A text that grows: the prompt, then what the model writes after it."""
+    """A text that grows: the prompt, then what the model writes after it; and why that ended."""
 
     ids: list[int]
     flag: _Flag
+    temperature: float
+    ended: Ended = "done"
 
 
 class LlamaModel:
@@ -276,10 +278,12 @@ class LlamaModel:
         needed = len(self._prompt(turns, thinking_tokens)) + self._reserve(thinking_tokens, answer_tokens)
         return needed <= self._room
 
-    def stream(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> Stream:
+    def stream(
+        self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int, temperature: float = 0.0
+    ) -> Stream:
         """Answer the last turn; iterating raises PromptTooLong and ModelFailed."""
         flag = _Flag()
-        return Stream(self._pieces(turns, thinking_tokens, answer_tokens, flag), flag.set)
+        return Stream(self._pieces(turns, thinking_tokens, answer_tokens, temperature, flag), flag.set)
 
     def close(self) -> None:
         """Stop what is running and free the memory; may be called twice."""
@@ -303,7 +307,7 @@ class LlamaModel:
         return thought + answer_tokens
 
     def _pieces(
-        self, turns: Sequence[Turn], thinking_tokens: int, answer_tokens: int, flag: _Flag
+        self, turns: Sequence[Turn], thinking_tokens: int, answer_tokens: int, temperature: float, flag: _Flag
     ) -> Generator[Piece, None, None]:
         ids = self._prompt(turns, thinking_tokens)
         if len(ids) + self._reserve(thinking_tokens, answer_tokens) > self._room:
@@ -312,7 +316,7 @@ class LlamaModel:
                 " the thought and the answer included.",
                 remedy="Ask for fewer quotes, shorten the conversation, or raise context_tokens.",
             )
-        run = _Run(ids, flag)
+        run = _Run(ids, flag, temperature)
         with contextlib.closing(self._write(run, thinking_tokens, answer_tokens)) as pieces:
             try:
                 while (piece := self._next(run, pieces)) and not flag:
@@ -348,7 +352,8 @@ class LlamaModel:
                 return
             if thought:
                 run.ids.extend(self._close_thought(run.ids))
-        yield Piece("", False, Usage(prompt_tokens, reused, counts[True], counts[False], _seconds(started, first)))
+        usage = Usage(prompt_tokens, reused, counts[True], counts[False], _seconds(started, first))
+        yield Piece("", False, usage, run.ended)
 
     def _begin(self, run: _Run) -> None:
         """Keep what the context has read of ``run``'s text, in whole slices, at most all but the last token.
@@ -399,7 +404,8 @@ class LlamaModel:
 
         ids = run.ids
         spans: Counter[tuple[int, ...]] = Counter()
-        with self._sampler(thought) as sampler:
+        run.ended = "done"
+        with self._sampler(_THOUGHT_TEMPERATURE if thought else run.temperature) as sampler:
             start = len(ids)
             while len(ids) - start < limit:
                 yield from self._evaluate(run)
@@ -413,11 +419,13 @@ class LlamaModel:
                 if len(ids) - start >= _SPAN:
                     spans[span := tuple(ids[-_SPAN:])] += 1
                     if spans[span] == _SPAN_LIMIT:
+                        run.ended = "loop"
                         return
+            run.ended = "budget"
 
     @contextlib.contextmanager
-    def _sampler(self, thought: bool) -> Iterator[int]:
-        """Sample thoughts as DeepSeek advises; take the likeliest token in answers, which are to be exact.
+    def _sampler(self, temperature: float) -> Iterator[int]:
+        """Sample as DeepSeek advises (top-p 0.95); at no temperature take the likeliest token.
 
         There is no repetition penalty: it would punish exact quotes and repeated digits.
         """
@@ -425,11 +433,11 @@ class LlamaModel:
 
         chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
         try:
-            if thought:
+            if temperature > 0:
                 for sampler in (
                     llama_cpp.llama_sampler_init_top_k(_TOP_K),
                     llama_cpp.llama_sampler_init_top_p(_TOP_P, 1),
-                    llama_cpp.llama_sampler_init_temp(_THOUGHT_TEMPERATURE),
+                    llama_cpp.llama_sampler_init_temp(temperature),
                     llama_cpp.llama_sampler_init_dist(self._seed),
                 ):
                     llama_cpp.llama_sampler_chain_add(chain, sampler)

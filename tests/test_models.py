@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import json
 import os
-import re
 import signal
 import struct
 import subprocess
@@ -21,11 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import ModelFailed, ModelUnavailable, SettingsError
+from rag.modelfiles import CATALOGUE, DEFAULT, STAND_IN, ModelFile
 from rag.models import (
-    CATALOGUE,
-    DEFAULT,
-    STAND_IN,
-    ModelFile,
     check,
     check_gguf,
     find,
@@ -73,22 +69,6 @@ def two_models(links: Path) -> MappingProxyType[str, ModelFile]:
     wheels = ("stand-in==1.0",)
     stand_in = dataclasses.replace(model_file(repo="", wheels=wheels), name=STAND_IN, file="second.gguf")
     return MappingProxyType({DEFAULT: default, STAND_IN: stand_in})
-
-
-def test_catalogue_is_complete() -> None:
-    assert list(CATALOGUE) == [DEFAULT, "r1-7b", "r1-8b", "r1-14b", STAND_IN, "smol-135m"]
-    for name, model in CATALOGUE.items():
-        assert model.name == name
-        assert model.licence
-        assert model.reads
-        assert model.size > 0
-        assert re.fullmatch("[0-9a-f]{64}", model.sha256)
-        assert re.fullmatch(r"[\w.-]+\.gguf", model.file)
-        assert model.repo or model.wheels
-
-
-def test_only_the_test_model_does_not_answer() -> None:
-    assert [name for name, model in CATALOGUE.items() if not model.answers] == ["smol-135m"]
 
 
 def test_models_lie_in_the_cache_unless_a_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
