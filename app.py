@@ -9,6 +9,7 @@ Mail and model output are hostile: `rag.cards` escapes every text, and the Conte
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -23,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 from rag import cards
 from rag.errors import RagError, SettingsError
+from rag.followups import Exchange
 from rag.guard import HOST, PORT, USER, Guard, password_for
-from rag.records import Turn
+from rag.receipts import receipt
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     from rag.llm import Piece
 
 QUESTION_CHARACTERS = 2000
-HISTORY_TURNS = 4
-"""Two exchanges; a context of 4,096 tokens has no room for more beside the quotes."""
 TICK = 0.2
 """Seconds between two looks at the reply: how soon a closed tab is noticed while the model is silent."""
 
@@ -47,6 +47,14 @@ _STYLE = """
 @media (max-width: 799px) { #rag-chat { height: auto !important; min-height: 9rem; max-height: 56vh; } }
 @media (min-width: 800px) { #rag-quotes { max-height: calc(100vh - 7rem); overflow-y: auto; } }
 """
+_DOWNLOAD = """(receipt) => {
+  if (!receipt) return;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([receipt], {type: "application/json"}));
+  link.download = "receipt.json";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}"""
 _COPY = """() => {
   const said = document.querySelectorAll("#rag-chat .rag-prose");
   if (said.length) navigator.clipboard.writeText(said[said.length - 1].innerText);
@@ -55,10 +63,10 @@ _COPY = """() => {
 
 @dataclass(slots=True)
 class Conversation:
-    """One tab's talk: the finished exchanges, as shown and as a model sees them, and the reply under way."""
+    """One tab's talk: the finished exchanges, as shown and as a later question leans on them; the reply under way."""
 
     messages: list[dict[str, str]] = field(default_factory=list)
-    turns: list[Turn] = field(default_factory=list)
+    past: list[Exchange] = field(default_factory=list)
     reply: Reply | None = None
     stopped: bool = False
 
@@ -71,13 +79,14 @@ class Conversation:
     def clear(self) -> None:
         """Stop, and forget what was said."""
         self.stop()
-        self.messages, self.turns = [], []
+        self.messages, self.past = [], []
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
     """One moment of an exchange, as HTML; ``quotes`` is None where they stay as they were.
 
+    ``receipt`` is the JSON of a finished answer.
     ``accepted`` says, once, that the question was taken and its box may be emptied.
     """
 
@@ -85,6 +94,7 @@ class Screen:
     quotes: str | None = None
     thought: str = ""
     accepted: bool = False
+    receipt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,28 +168,30 @@ def _exchange(assistant: Assistant, question: str, filters: Filters, conversatio
         nonlocal download
         download = f"{what}: {done / total:.0%}" if total else f"{what}: {done / 1e6:,.0f} MB"
 
-    turns = conversation.turns
-    reply = assistant.ask(question, turns[-HISTORY_TURNS:], progress=progress, **filters.conditions)
+    past = conversation.past
+    reply = assistant.ask(question, past, progress=progress, **filters.conditions)
     conversation.reply = reply
     prose = thought = ""
     try:
         if conversation.stopped:
             reply.close()
+        found = reply.searched if reply.searched != question else ""
         quotes: str | None = cards.quote_cards(reply.quotes, refused=reply.refused)
         for pieces in _paced(reply):
             prose += "".join(piece.text for piece in pieces if not piece.thought)
             thought += "".join(piece.text for piece in pieces if piece.thought)
             stage = "Thinking" if thought.strip() else download or "Reading the quotes"
-            content = cards.draft(prose, time.monotonic() - began, stage=stage, note=reply.note)
+            content = cards.draft(prose, time.monotonic() - began, stage=stage, searched=found, note=reply.note)
             yield Screen(content, quotes, thought.strip())
             quotes = None
         answer = reply.answer
     finally:
         reply.close()
         conversation.reply = None
-    if answer.text:
-        turns += [Turn("user", question), Turn("assistant", answer.text)]
-    yield Screen(cards.final(answer), cards.quote_cards(answer.quotes, refused=answer.refused), answer.thinking.strip())
+    past.append(reply.exchange)
+    shown = cards.quote_cards(answer.quotes, refused=answer.refused)
+    kept = json.dumps(receipt(reply), indent=1)
+    yield Screen(cards.final(answer), shown, answer.thinking.strip(), receipt=kept)
 
 
 def _paced(reply: Reply) -> Iterator[list[Piece]]:
@@ -232,6 +244,8 @@ class _Parts:
     ask: gr.Button
     stop: gr.Button
     copy: gr.Button
+    save: gr.Button
+    receipt: gr.Textbox
     houses: gr.Dropdown
     since: gr.Textbox
     until: gr.Textbox
@@ -271,6 +285,8 @@ def _layout() -> _Parts:
                 ask = gr.Button("Ask", variant="primary", min_width=80)
                 stop = gr.Button("Stop", min_width=80)
                 copy = gr.Button("Copy", min_width=80)
+                save = gr.Button("Receipt", min_width=80)
+            receipt = gr.Textbox(visible=False)
         with gr.Column(scale=2, min_width=320):
             quotes = gr.HTML(cards.NO_QUOTES, elem_id="rag-quotes")
     with gr.Tab("Compare houses"):
@@ -278,14 +294,14 @@ def _layout() -> _Parts:
             claim = gr.Textbox(show_label=False, label="Claim", placeholder="A claim", lines=1, max_lines=6, scale=5)
             compare = gr.Button("Compare", variant="primary", min_width=110)
         table = gr.HTML(cards.NO_COMPARISON)
-    talk = (head, chat, fold, thought, box, ask, stop, copy, houses, since, until, quotes)
+    talk = (head, chat, fold, thought, box, ask, stop, copy, save, receipt, houses, since, until, quotes)
     return _Parts(*talk, claim, compare, table, gr.State(Conversation()))
 
 
 def _blank(parts: _Parts) -> dict[Any, Any]:
     import gradio as gr
 
-    return {parts.chat: [], parts.quotes: cards.NO_QUOTES, parts.fold: gr.update(visible=False)}
+    return {parts.chat: [], parts.receipt: "", parts.quotes: cards.NO_QUOTES, parts.fold: gr.update(visible=False)}
 
 
 def _asking(parts: _Parts, assistant: Assistant) -> Callable[..., Iterator[dict[Any, Any]]]:
@@ -307,6 +323,7 @@ def _asking(parts: _Parts, assistant: Assistant) -> Callable[..., Iterator[dict[
                 parts.fold: gr.update(visible=bool(screen.thought)),
                 parts.thought: cards.thought(screen.thought),
                 parts.box: "" if screen.accepted else gr.skip(),
+                parts.receipt: screen.receipt,
             }
             yield shown if screen.quotes is None else {**shown, parts.quotes: screen.quotes}
 
@@ -337,7 +354,7 @@ def _connect(page: gr.Blocks, parts: _Parts, assistant: Assistant) -> None:
         [parts.ask.click, parts.box.submit],
         _asking(parts, assistant),
         [parts.box, *limits, parts.conversation],
-        [parts.chat, parts.fold, parts.thought, parts.box, parts.quotes],
+        [parts.chat, parts.fold, parts.thought, parts.box, parts.quotes, parts.receipt],
         api_name="ask",
         show_progress="hidden",
         concurrency_limit=1,
@@ -347,8 +364,9 @@ def _connect(page: gr.Blocks, parts: _Parts, assistant: Assistant) -> None:
     # Neither has `cancels`: that would leave the page as it was, where closing the reply lets `ask` check and
     # show what was written so far; and a cancelled event now and then covers the page with "Error".
     parts.stop.click(Conversation.stop, [parts.conversation], None, **private)
-    parts.chat.clear(clear, [parts.conversation], [parts.chat, parts.quotes, parts.fold], **private)
+    parts.chat.clear(clear, [parts.conversation], [parts.chat, parts.quotes, parts.fold, parts.receipt], **private)
     parts.copy.click(None, js=_COPY, **private)
+    parts.save.click(None, [parts.receipt], js=_DOWNLOAD, **private)
     page.load(greet, None, [parts.head, parts.houses], **private)
 
 

@@ -8,26 +8,46 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from rag import models, prompts
 from rag.citations import check
 from rag.errors import ModelFailed, ModelUnavailable, PromptTooLong, RagError
+from rag.figures import YEAR, figures
+from rag.followups import Exchange
 from rag.gate import Judgement
 from rag.llama import LlamaModel
-from rag.llm import ChatModel, Piece, PieceStream, ServerModel
+from rag.llm import ChatModel, Ended, Piece, PieceStream
+from rag.modelfiles import CATALOGUE, DEFAULT, Generation
 from rag.records import Answer, Progress, Quote, Sentence, Turn, Usage
-from rag.settings import Settings
+from rag.server import ServerModel
+from rag.settings import THINKING_TOKENS, Settings
 
 _POLL_SECONDS = 0.1
 
 
 def is_here(spec: str) -> bool:
     """Whether the model that ``spec`` names can be loaded without fetching anything."""
-    name = spec or models.DEFAULT
-    return models.find(name) is not None if name in models.CATALOGUE else True
+    name = spec or DEFAULT
+    return models.find(name) is not None if name in CATALOGUE else True
+
+
+def generation(spec: str) -> Generation:
+    """How the model that ``spec`` names is asked."""
+    name = spec or DEFAULT
+    return CATALOGUE[name].generation if name in CATALOGUE else Generation()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model that is ready: how it is asked, what file it is, and a note if it stands in for another."""
+
+    model: ChatModel
+    found: models.Resolved
+    note: str = ""
 
 
 class _Abandoned(Exception):
@@ -40,13 +60,13 @@ class ModelLoader:
     def __init__(self, settings: Settings, model: ChatModel | None = None) -> None:
         """Load nothing yet; ``model`` is one that is there already."""
         self._settings = settings
-        self._future: Future[tuple[ChatModel, str]] | None = None
+        self._future: Future[Loaded] | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._state: tuple[int, int | None, str] | None = None
         if model:
             self._future = Future()
-            self._future.set_result((model, ""))
+            self._future.set_result(Loaded(model, models.Resolved(model.name)))
 
     def preload(self) -> None:
         """Begin to load a model whose file is here; forget an attempt that failed, for a new question."""
@@ -56,7 +76,7 @@ class ModelLoader:
         if is_here(self._settings.model):
             self._begin()
 
-    def _begin(self) -> Future[tuple[ChatModel, str]]:
+    def _begin(self) -> Future[Loaded]:
         with self._lock:
             if self._future is None:
                 self._future = Future()
@@ -64,8 +84,8 @@ class ModelLoader:
                 threading.Thread(target=self._run, args=(self._future,), name="model-loader", daemon=True).start()
             return self._future
 
-    def wait(self, *, stop: threading.Event, progress: Progress | None = None) -> tuple[ChatModel, str]:
-        """The model, and a note if it stands in for another; ``progress`` is told of a download meanwhile.
+    def wait(self, *, stop: threading.Event, progress: Progress | None = None) -> Loaded:
+        """The model; ``progress`` is told of a download meanwhile.
 
         Raises ModelUnavailable and ModelFailed, and returns to nobody (`_Abandoned`) once ``stop`` is set.
         """
@@ -81,29 +101,29 @@ class ModelLoader:
         """Give the model up, loaded or not."""
         self._closed.set()
         if self._future and self._future.done() and not self._future.exception():
-            self._future.result()[0].close()
+            self._future.result().model.close()
 
-    def _run(self, future: Future[tuple[ChatModel, str]]) -> None:
+    def _run(self, future: Future[Loaded]) -> None:
         try:
-            model, note = self._load()
-            future.set_result((model, note))
+            loaded = self._load()
+            future.set_result(loaded)
         except BaseException as error:
             future.set_exception(error)
             return
         if self._closed.is_set():
-            model.close()
+            loaded.model.close()
 
-    def _load(self) -> tuple[ChatModel, str]:
+    def _load(self) -> Loaded:
         settings = self._settings
         found = models.resolve(settings.model, progress=self._progress)
-        if found.model and not found.model.answers:
+        if not found.generation.prose:
             raise ModelUnavailable(
                 f"{found.name} is too small to answer from sources.", remedy="Name another with --model."
             )
         if found.url:
             server = ServerModel(found.url, context_tokens=settings.context_tokens, seed=settings.seed)
             note = f"The question and its quotes are sent to {found.url}." if server.remote else ""
-            return server, note
+            return Loaded(server, found, note)
         assert found.path is not None
         model = LlamaModel(
             found.path,
@@ -112,7 +132,7 @@ class ModelLoader:
             threads=settings.threads,
             seed=settings.seed,
         )
-        return model, found.note
+        return Loaded(model, found, found.note)
 
     def _progress(self, done: int, total: int | None, what: str) -> None:
         if self._closed.is_set():
@@ -123,9 +143,10 @@ class ModelLoader:
 class Reply:
     """One question being answered: `quotes` are there at once; iterate for the prose; then read `answer`.
 
-    Iterating yields text as the model writes it, not yet checked; closing it stops the model. ``gate`` is what the
-    evidence was found to bear; ``note`` says who of those asked is not quoted, why there is no prose, or which model
-    stands in, as soon as that is known.
+    Iterating yields text as the model writes it, not yet checked; closing it stops the model. ``searched`` is the
+    question with what it left to those before it; ``gate`` is what the evidence was found to bear; ``note`` says who of
+    those asked is not quoted, why there is no prose, or which model stands in, as soon as that is known. ``turns`` are
+    what the model was sent, ``index`` names the index that was searched, ``conditions`` are the filters and the day.
     """
 
     def __init__(
@@ -136,19 +157,29 @@ class Reply:
         gate: Judgement,
         loader: ModelLoader | None,
         settings: Settings,
-        history: Sequence[Turn] = (),
         seconds: Mapping[str, float],
+        index: Mapping[str, str | int],
+        conditions: Mapping[str, Any],
+        searched: str = "",
+        weighed: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        """Answer ``question`` from ``quotes`` with the loader's model; none means that quotes are wanted."""
+        """Answer from ``quotes`` with the loader's model; none means that quotes are wanted.
+
+        ``weighed``: the question compares or lists, which is worth a thought where the model thinks.
+        """
         self.question = question
+        self.searched = searched or question
         self.quotes = quotes
         self.gate = gate
         self.refused = gate.verdict == "refuse"
         self.note = "" if self.refused else gate.reason
+        self.turns: tuple[Turn, ...] = ()
         self._loader = loader if gate.verdict == "answer" else None
-        self._settings = settings
-        self._history = tuple(history)
+        self.settings = settings
+        self.index = index
+        self.conditions = conditions
+        self._weighed = weighed
         self._seconds = dict(seconds)
         self._progress = progress
         self._stop = threading.Event()
@@ -156,7 +187,8 @@ class Reply:
         self._prose: list[str] = []
         self._thinking: list[str] = []
         self._usage = Usage()
-        self._model: ChatModel | None = None
+        self._ending: Ended = "done"
+        self._loaded: Loaded | None = None
         self._started = time.monotonic()
         self._ended: float | None = None
         self._pieces = self._generate()
@@ -176,6 +208,17 @@ class Reply:
             self._running.close()
 
     @property
+    def exchange(self) -> Exchange:
+        """What a later question may lean on: what was searched and shown, and nothing that a model wrote."""
+        shown = [one for quote in self.quotes for one in _figures(quote.text)]
+        houses = (quote.hit.chunk.voice.house for quote in self.quotes)
+        return Exchange(self.searched, tuple(dict.fromkeys(shown)), tuple(dict.fromkeys(filter(None, houses))))
+
+    def model_digest(self) -> str | None:
+        """The sha256 of the file of the model that wrote; None where none did, or a server's."""
+        return self._loaded.found.digest() if self._loaded else None
+
+    @property
     def answer(self) -> Answer:
         """The checked answer; waits for the prose to end, unless it was closed."""
         if not self._stop.is_set():
@@ -188,15 +231,17 @@ class Reply:
             (),
             self.quotes,
             refused=self.refused,
+            searched=self.searched,
             thinking="".join(self._thinking).strip(),
-            model=self._model.name if self._model else None,
+            model=self._loaded.model.name if self._loaded else None,
             usage=replace(self._usage, seconds=seconds),
             note=self.note,
             support=self.gate.score,
         )
         if self.refused:
             return replace(answer, text=f"{prompts.REFUSAL} {self.gate.reason}")
-        return _with_prose(answer, "".join(self._prose))
+        stopped = self._stop.is_set() or self._ending != "done"
+        return _with_prose(answer, "".join(self._prose), unfinished=stopped)
 
     def _elapsed(self) -> float:
         return (self._ended or time.monotonic()) - self._started
@@ -206,10 +251,10 @@ class Reply:
             self._ended = self._started
             return
         try:
-            self._model, note = self._loader.wait(stop=self._stop, progress=self._progress)
-            self.note = f"{self.note} {note}".strip()
+            self._loaded = self._loader.wait(stop=self._stop, progress=self._progress)
+            self.note = f"{self.note} {self._loaded.note}".strip()
             self._seconds["load"] = self._elapsed()
-            yield from self._write(self._model)
+            yield from self._write(self._loaded)
         except _Abandoned:
             return
         except (ModelUnavailable, ModelFailed, PromptTooLong) as error:
@@ -217,42 +262,59 @@ class Reply:
         finally:
             self._ended = time.monotonic()
 
-    def _write(self, model: ChatModel) -> Iterator[Piece]:
-        thinking, answering = self._settings.thinking_tokens, self._settings.answer_tokens
-        turns = self._turns(model)
-        self._running = model.stream(turns, thinking_tokens=thinking, answer_tokens=answering)
+    def _write(self, loaded: Loaded) -> Iterator[Piece]:
+        how, model = loaded.found.generation, loaded.model
+        wanted = THINKING_TOKENS[self.settings.think]
+        thinking = (how.thinking_tokens if self._weighed else 0) if wanted is None else wanted
+        budget = {"thinking_tokens": thinking, "answer_tokens": self.settings.answer_tokens or how.answer_tokens}
+        self.turns = self._fitting(model, budget)
+        self._running = model.stream(self.turns, **budget, temperature=how.temperature)
         try:
             for piece in self._running:
                 if self._stop.is_set():
                     return
                 (self._thinking if piece.thought else self._prose).append(piece.text)
                 self._usage = piece.usage or self._usage
+                self._ending = piece.ended
                 yield piece
         finally:
             self._running.close()
 
-    def _turns(self, model: ChatModel) -> tuple[Turn, ...]:
-        """As many quotes as the context has room for, best first; earlier turns go before quotes do."""
-        budget = {"thinking_tokens": self._settings.thinking_tokens, "answer_tokens": self._settings.answer_tokens}
-        for history in (self._history, ()):
-            turns = prompts.question_turns(self.question, self.quotes, history)
-            if model.fits(turns, **budget):
-                return turns
+    def _fitting(self, model: ChatModel, budget: Mapping[str, int]) -> tuple[Turn, ...]:
+        """As many quotes as the context has room for, best first."""
+        turns = prompts.question_turns(self.searched, self.quotes)
         for count in range(len(self.quotes) - 1, 0, -1):
-            turns = prompts.question_turns(self.question, self.quotes[:count])
-            if model.fits(turns, **budget):
-                return turns
+            if model.fits(turns, thinking_tokens=budget["thinking_tokens"], answer_tokens=budget["answer_tokens"]):
+                break
+            turns = prompts.question_turns(self.searched, self.quotes[:count])
         return turns
 
 
-def _with_prose(answer: Answer, prose: str) -> Answer:
-    """Judge the prose: what survives is the answer; NOT_FOUND with nothing that survives is a refusal."""
+def _figures(text: str) -> list[str]:
+    """The figures of ``text`` that may be asked about, as written: no dates, years or names."""
+    found = (one for one in figures(text) if one.unit not in ("date", "name"))
+    return [text[one.start : one.end] for one in found if not YEAR.fullmatch(text, one.start, one.end)]
+
+
+def _with_prose(answer: Answer, prose: str, *, unfinished: bool) -> Answer:
+    """Judge the prose: what survives is the answer, and if nothing does, the quotes are.
+
+    A model that finds nothing in quotes which the gate trusts is the weaker witness: a model of 1.5B wrote NOT_FOUND to
+    "What price target …?" above the quote that names it. Where the gate is in doubt, too, it is a refusal.
+    """
     declined = prompts.NOT_FOUND in prose
-    sentences = check(prose.replace(prompts.NOT_FOUND, ""), answer.quotes)
+    sentences = check(prose.replace(prompts.NOT_FOUND, ""), answer.quotes, unfinished=unfinished)
     text = " ".join(cited(sentence) for sentence in sentences if sentence.verdict == "checked")
     if declined and not text:
-        return replace(answer, text=prompts.REFUSAL, sentences=sentences, refused=True)
+        if answer.support < _TRUSTED:
+            return replace(answer, text=prompts.REFUSAL, sentences=sentences, refused=True)
+        return replace(answer, sentences=sentences, note=f"{answer.note} {_DECLINED}".strip())
     return replace(answer, text=text, sentences=sentences)
+
+
+# What the gate is surer of than this, a model's NOT_FOUND does not overrule.
+_TRUSTED = 0.8
+_DECLINED = "The model found no answer in these quotes; they are the nearest lines."
 
 
 def cited(sentence: Sentence) -> str:

@@ -17,17 +17,18 @@ from pathlib import Path
 from typing import Self
 
 from rag import indexing
-from rag.answering import ModelLoader, Reply, is_here
+from rag.answering import ModelLoader, Reply, generation, is_here
 from rag.comparing import Comparison, compare
 from rag.embedding import Embedder, SentenceTransformerEmbedder
 from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, ModelUnavailable, RagError, SettingsError
+from rag.followups import Exchange, completed
 from rag.gate import GATE, Gate, Judgement, Notes, gate_for, judge
 from rag.houses import canonical, use
 from rag.llm import ChatModel
-from rag.models import DEFAULT
+from rag.modelfiles import DEFAULT
 from rag.ownership import ownership
 from rag.quoting import choose_quotes
-from rag.records import Hit, Progress, SyncReport, Turn
+from rag.records import Hit, Progress, SyncReport
 from rag.reranking import Reranker
 from rag.retrieval import Retriever, Search
 from rag.scanning import require_corpus
@@ -203,7 +204,7 @@ class Assistant:
     def ask(
         self,
         question: str,
-        history: Sequence[Turn] = (),
+        history: Sequence[Exchange] = (),
         *,
         house: str | Sequence[str] | None = None,
         since: str | date | None = None,
@@ -215,17 +216,21 @@ class Assistant:
     ) -> Reply:
         """Answer ``question`` from the ``k`` best quotes; the model loads while the search runs.
 
-        The filters are those of `search`; ``progress`` is told of a model's download. Raises IndexMissing and
-        SettingsError; a model that is not to be had is no error: the reply says so and its quotes are the answer.
+        A question that leans on those before it ("and Citi?") is completed from ``history``, the `Reply.exchange` of
+        each, oldest first; `Reply.searched` is what it became. The filters are those of `search`; ``progress`` is told
+        of a model's download. Raises IndexMissing and SettingsError; a model that is not to be had is no error: the
+        reply says so and its quotes are the answer.
         """
         started = time.monotonic()
         retriever = self._retriever()
+        index = self._state()
         filters = _filters(house, since, until)
         question = _asked(question)
-        query = retriever.understand(question, _today(as_of))
+        searched = completed(question, history, people=retriever.people())
+        query = retriever.understand(searched, _today(as_of))
         if not quotes_only:
             self._loader.preload()
-        count = self.settings.quotes if k is None else k
+        count = (self.settings.quotes or generation(self.settings.model).quotes) if k is None else k
         _check_count(count)
         found = retriever.search(query, k=4 * count, filters=filters)
         return Reply(
@@ -234,8 +239,11 @@ class Assistant:
             gate=self._judge(found),
             loader=None if quotes_only else self._loader,
             settings=self.settings,
-            history=history,
             seconds={"search": time.monotonic() - started},
+            index=index,
+            conditions={"house": house, "since": since, "until": until, "as_of": as_of},
+            searched=searched,
+            weighed=query.kind in ("compare", "list"),
             progress=progress,
         )
 
@@ -304,6 +312,16 @@ class Assistant:
             candidates=self.settings.candidates,
             rerank=self._reranker.score if self._reranker else None,
         )
+
+    def _state(self) -> dict[str, str | int]:
+        """Which index this is, and in which state."""
+        catalogue = self._catalogue
+        assert catalogue is not None
+        return {
+            "identity": catalogue.identity,
+            "generation": catalogue.generation,
+            "fingerprint": catalogue.fingerprint,
+        }
 
     def _judge(self, found: Search) -> Judgement:
         catalogue = self._catalogue

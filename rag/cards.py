@@ -126,11 +126,11 @@ def _row(row: Row) -> str:
     )
 
 
-def draft(prose: str, seconds: float, *, stage: str, note: str = "") -> str:
+def draft(prose: str, seconds: float, *, stage: str, searched: str = "", note: str = "") -> str:
     """What the conversation shows while a model works: its prose so far, marked as not yet checked."""
     status = f'<p class="rag-status">{"Not yet checked" if prose.strip() else escaped(stage)} · {seconds:.0f} s</p>'
     words = f'<div class="rag-draft">{escaped(prose.strip())}</div>' if prose.strip() else ""
-    return status + words + (notice(note) if note else "")
+    return _searched(searched) + status + words + (notice(note) if note else "")
 
 
 def final(answer: Answer) -> str:
@@ -143,7 +143,7 @@ def final(answer: Answer) -> str:
         words = "No sentence passed the check: the quotes are the answer."
     else:
         words, note = note or ("The quotes are the answer." if answer.quotes else "No passage was found."), ""
-    parts = [_prose(words)]
+    parts = [_searched(answer.searched if answer.searched != answer.question else ""), _prose(words)]
     if answer.refused and answer.quotes:
         parts.append(notice("The nearest quotes are shown."))
     if note:
@@ -166,6 +166,11 @@ def notice(text: str) -> str:
 def thought(text: str) -> str:
     """What the model thought before it wrote."""
     return f'<div class="rag-thought">{escaped(text.strip())}</div>'
+
+
+def _searched(question: str) -> str:
+    """The question that was searched, where it is not the one that was asked."""
+    return notice(f"Searched: {question}") if question else ""
 
 
 def _prose(text: str) -> str:

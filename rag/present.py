@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from rag.assistant import Status
 from rag.comparing import Comparison, Row
-from rag.models import ModelFile
+from rag.modelfiles import ModelFile
 from rag.prompts import speaker
 from rag.records import Answer, Hit, Quote, SyncReport
 from rag.sentences import one_line
@@ -51,6 +51,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     usage = answer.usage
     return {
         "question": answer.question,
+        "searched": answer.searched,
         "answer": answer.text,
         "refused": answer.refused,
         "support": round(answer.support, 3),

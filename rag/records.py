@@ -158,7 +158,7 @@ class Answer:
 
     ``text`` is empty where the quotes are the answer: no model was wanted, the evidence was too thin to ask one, none
     could be had (``note`` says which), or none of its sentences survived the check. ``support`` is how probably the
-    evidence answers the question, from 0 to 1.
+    evidence answers the question, from 0 to 1. ``searched`` is the question as it was completed from those before it.
     """
 
     question: str
@@ -166,6 +166,7 @@ class Answer:
     sentences: tuple[Sentence, ...]
     quotes: tuple[Quote, ...]
     refused: bool
+    searched: str = ""
     thinking: str = ""
     model: str | None = None
     usage: Usage = field(default_factory=Usage)

@@ -108,9 +108,13 @@ class Retriever:
         self._ranking = ranking or Ranking()
         self._rerank = rerank
 
+    def people(self) -> tuple[str, ...]:
+        """Every person who speaks in the index."""
+        return self._catalogue.people()
+
     def understand(self, question: str, today: date) -> Query:
         """Take ``question`` apart, knowing who speaks in the index."""
-        return understand(question, today=today, people=self._catalogue.people())
+        return understand(question, today=today, people=self.people())
 
     def search(self, query: Query, *, k: int, filters: Filters | None = None) -> Search:
         """The ``k`` best chunks for ``query`` among those that meet ``filters`` and the question's own conditions.

@@ -18,8 +18,11 @@ from typing import Any
 
 from rag.errors import SettingsError
 
-THINKING_TOKENS: Mapping[str, int] = {"off": 0, "short": 256, "full": 1024}
-"""The token budgets behind ``think``; 512 tokens are about 20 s on two laptop cores."""
+THINKING_TOKENS: Mapping[str, int | None] = {"auto": None, "off": 0, "short": 256, "full": 1024}
+"""The token budgets behind ``think``; 512 tokens are about 20 s on two laptop cores.
+
+``auto`` is the model's own budget for questions that compare or list, and none for look-ups.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,8 @@ class Settings:
     ``model`` is a name of the catalogue, a GGUF file or an OpenAI-compatible URL; ``embedding_model`` a
     folder or a hub name; the empty string means the built-in choice for either. ``rerank_model`` is a cross-encoder, by
     folder or hub name, that orders the first hits anew; none by default. ``houses`` is a file of your
-    own houses, beside the built-in ones. ``threads`` 0 means the physical cores.
+    own houses, beside the built-in ones. ``quotes`` and ``answer_tokens`` are the model's own where they are 0, and
+    ``threads`` the physical cores.
     """
 
     corpus: Path
@@ -38,12 +42,12 @@ class Settings:
     embedding_model: str = ""
     rerank_model: str = ""
     houses: Path | None = None
-    think: str = "off"
-    quotes: int = 4
+    think: str = "auto"
+    quotes: int = 0
     candidates: int = 50
     chunk_words: int = 80
     context_tokens: int = 4096
-    answer_tokens: int = 256
+    answer_tokens: int = 0
     threads: int = 0
     seed: int = 0
 
@@ -67,27 +71,22 @@ class Settings:
         settings._check()
         return settings
 
-    @property
-    def thinking_tokens(self) -> int:
-        """The number of tokens that a thought may take before it is closed."""
-        return THINKING_TOKENS[self.think]
-
     def _check(self) -> None:
         if self.think not in THINKING_TOKENS:
             raise SettingsError(f"think is {self.think!r}.", remedy=f"Use one of: {', '.join(THINKING_TOKENS)}.")
-        for name in ("quotes", "candidates", "answer_tokens"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} must be at least 1.")
+        if self.candidates < 1:
+            raise SettingsError("candidates must be at least 1.")
         if not 20 <= self.chunk_words <= 150:
             raise SettingsError(
                 f"chunk_words is {self.chunk_words}.",
                 remedy="Use 20 to 150: the default embedding model reads no further than 256 tokens.",
             )
-        if self.threads < 0:
-            raise SettingsError("threads must not be negative.")
+        for name in ("quotes", "answer_tokens", "threads"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"{name} must not be negative.")
         if not 1024 <= self.context_tokens <= 131_072:
             raise SettingsError(f"context_tokens is {self.context_tokens}.", remedy="Use 1,024 to 131,072.")
-        if self.answer_tokens + self.thinking_tokens > self.context_tokens // 2:
+        if self.answer_tokens + (THINKING_TOKENS[self.think] or 0) > self.context_tokens // 2:
             raise SettingsError(
                 "Thought and answer would fill more than half of the context.",
                 remedy="Raise context_tokens, or lower answer_tokens or think.",

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import math
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from rag import Assistant, Settings
 from rag.errors import ModelFailed, PromptTooLong
+from rag.gate import MEASURES, Gate
 from rag.prompts import NOT_FOUND, REFUSAL
 from tests.fakes import ScriptedModel, WordEmbedder
 
@@ -53,10 +56,91 @@ def test_prose_of_which_nothing_survives_leaves_the_quotes(settings: Settings) -
         assert (answer.text, answer.refused, bool(answer.quotes)) == ("", False, True)
 
 
-def test_a_model_that_finds_nothing_refuses(settings: Settings) -> None:
+def decided(score: float) -> Gate:
+    """A gate that lets a model answer whatever the evidence is, with this score."""
+    return Gate((0.0,) * len(MEASURES), math.log(score / (1 - score)), refuse=0.0, answer=0.0)
+
+
+@pytest.mark.parametrize(("score", "refused"), [(0.6, True), (0.95, False)])
+def test_a_model_that_finds_nothing_refuses_only_where_the_gate_is_in_doubt_too(
+    settings: Settings, score: float, refused: bool
+) -> None:
     with open_desk(settings, ScriptedModel(NOT_FOUND)) as desk:
+        desk.adopt(decided(score))
         answer = desk.ask(QUESTION).answer
-        assert (answer.text, answer.refused) == (REFUSAL, True)
+        assert (answer.refused, answer.text == REFUSAL) == (refused, refused)
+        assert ("found no answer" in answer.note) is not refused
+
+
+@pytest.mark.parametrize(
+    ("question", "think", "tokens"),
+    [
+        (QUESTION, "auto", 0),
+        ("Compare Bernstein and Citi on the $5M and GPUs", "auto", 256),
+        (QUESTION, "short", 256),
+        ("Compare Bernstein and Citi on the $5M and GPUs", "off", 0),
+    ],
+)
+def test_a_thought_is_for_questions_that_compare_unless_it_is_asked_for(
+    settings: Settings, question: str, think: str, tokens: int
+) -> None:
+    model = ScriptedModel("It is wrong [1].")
+    with open_desk(replace(settings, think=think), model) as desk:
+        list(desk.ask(question))
+    assert [thinking for thinking, _, _ in model.budgets] == [tokens]
+
+
+def test_the_settings_come_before_the_model_s_own_budget(settings: Settings) -> None:
+    model = ScriptedModel("It is wrong [1].")
+    with open_desk(replace(settings, answer_tokens=99), model) as desk:
+        list(desk.ask(QUESTION))
+    assert [answer for _, answer, _ in model.budgets] == [99]
+
+
+def test_a_sentence_that_the_budget_cut_off_is_withheld(settings: Settings) -> None:
+    with open_desk(
+        settings, ScriptedModel("The claim is wrong [1]. The number is 2,048 rented", ended="budget")
+    ) as desk:
+        sentences = desk.ask(QUESTION).answer.sentences
+        assert [(one.verdict, one.reason) for one in sentences] == [("checked", ""), ("withheld", "it was cut off")]
+
+
+def test_what_a_loop_says_again_is_withheld(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel("The claim is wrong [1]. The claim is wrong [1].", ended="loop")) as desk:
+        assert desk.ask(QUESTION).answer.text == "The claim is wrong [1]."
+
+
+def test_a_thought_that_leaves_no_answer_leaves_the_quotes(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel("", thought="The claim is wrong [1].")) as desk:
+        answer = desk.ask(QUESTION).answer
+        assert (answer.text, answer.sentences, answer.refused) == ("", (), False)
+
+
+def test_a_follow_up_is_completed_from_the_question_before_it(settings: Settings) -> None:
+    model = ScriptedModel("We doubt it [1].")
+    with open_desk(settings, model) as desk:
+        first = desk.ask("What does Bernstein say about GPUs?")
+        second = desk.ask("and Citi?", [first.exchange])
+        assert second.searched == "What does Citi say about GPUs?"
+        assert {quote.hit.chunk.voice.house for quote in second.quotes} == {"Citi"}
+        assert second.answer.searched == second.searched
+
+
+def test_nothing_that_a_model_wrote_reaches_the_next_question(settings: Settings) -> None:
+    model = ScriptedModel("The moon is cheese [1].")
+    with open_desk(settings, model) as desk:
+        first = desk.ask(QUESTION)
+        list(first)
+        list(desk.ask("and Citi?", [first.exchange]))
+    assert not any("cheese" in turn.content for turns in model.asked for turn in turns)
+
+
+def test_an_exchange_holds_the_figures_and_houses_that_were_shown(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel()) as desk:
+        exchange = desk.ask(QUESTION).exchange
+    assert exchange.question == QUESTION
+    assert exchange.figures[:3] == ("$5M", "2,048", "$2")
+    assert exchange.houses[0] == "Bernstein"
 
 
 def test_a_refusal_asks_no_model(settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import http.server
+import json
 import os
 import shutil
 import signal
@@ -14,10 +15,10 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,8 +28,11 @@ import pytest
 import app
 from rag.comparing import Comparison, Row
 from rag.errors import IndexMissing, ModelFailed, SettingsError
+from rag.followups import Exchange
+from rag.gate import Judgement
 from rag.guard import USER
 from rag.records import Answer, Quote, Sentence, Turn
+from rag.settings import Settings
 from rag.stances import Stance
 from tests.conftest import BERNSTEIN
 from tests.test_cards import answered, quote
@@ -63,6 +67,21 @@ class ScriptedReply:
     pause: float = 0.0
     failure: Exception | None = None
     closed: threading.Event = field(default_factory=threading.Event)
+    searched: str = "q"
+    gate: Judgement = field(default_factory=lambda: Judgement("answer", 1.0))
+    settings: Settings = field(default_factory=lambda: Settings(corpus=Path("corpus"), index=Path("index")))
+    index: Mapping[str, str | int] = field(
+        default_factory=lambda: {"identity": "i", "generation": 1, "fingerprint": "f"}
+    )
+    conditions: Mapping[str, object] = field(default_factory=dict)
+    turns: tuple[Turn, ...] = ()
+
+    def model_digest(self) -> str | None:
+        return None
+
+    @property
+    def exchange(self) -> Exchange:
+        return Exchange(self.searched)
 
     @property
     def quotes(self) -> tuple[Quote, ...]:
@@ -103,12 +122,12 @@ class ScriptedAssistant:
     """Answers from a list of replies by question; keeps what it was asked."""
 
     script: dict[str, Callable[[], ScriptedReply]] = field(default_factory=dict)
-    asked: list[tuple[str, tuple[Turn, ...], dict[str, object]]] = field(default_factory=list)
+    asked: list[tuple[str, tuple[Exchange, ...], dict[str, object]]] = field(default_factory=list)
     replies: list[ScriptedReply] = field(default_factory=list)
 
-    def ask(self, question: str, history: Sequence[Turn] = (), **filters: object) -> ScriptedReply:
+    def ask(self, question: str, history: Sequence[Exchange] = (), **filters: object) -> ScriptedReply:
         self.asked.append((question, tuple(history), filters))
-        self.replies.append(self.script.get(question, plain)())
+        self.replies.append(self.script.get(question, lambda: replace(plain(), searched=question))())
         return self.replies[-1]
 
     def compare(self, claim: str, **filters: object) -> Comparison:
@@ -226,7 +245,19 @@ def test_the_next_question_brings_the_exchange_before_it() -> None:
     assistant, talk = ScriptedAssistant(), app.Conversation()
     list(ask(assistant, "first", talk))
     list(ask(assistant, "second", talk))
-    assert assistant.asked[1][1] == (Turn("user", "first"), Turn("assistant", answered().text))
+    assert assistant.asked[1][1] == (Exchange("first"),)
+
+
+def test_the_question_that_was_searched_is_shown_where_it_is_another() -> None:
+    whole = "What did Citi say?"
+
+    def completed() -> ScriptedReply:
+        return replace(plain(), searched=whole, answer=replace(answered(), searched=whole))
+
+    *_, draft, last = ask(ScriptedAssistant({"and Citi?": completed}), "and Citi?")
+    assert "Searched: What did Citi say?" in draft.content
+    assert "Searched" not in list(ask(ScriptedAssistant({"q": plain}), "q"))[-1].content
+    assert "Searched: What did Citi say?" in last.content
 
 
 def test_filters_reach_the_search() -> None:
@@ -294,7 +325,7 @@ def test_what_ends_after_a_clear_is_not_remembered() -> None:
     next(screens), next(screens)
     talk.clear()
     *_, _last = screens
-    assert (talk.messages, talk.turns) == ([], [])
+    assert (talk.messages, talk.past) == ([], [])
 
 
 def test_closing_the_screens_closes_the_reply() -> None:
@@ -631,6 +662,17 @@ def test_a_question_is_answered_with_quotes_prose_and_a_folded_thought(tab: Page
     assert not tab.locator(".rag-thought").is_visible()
     tab.get_by_role("button", name="Thought").click()
     tab.locator(".rag-thought", has_text="Let me look.").wait_for()
+
+
+def test_the_receipt_of_an_answer_can_be_kept(tab: Page) -> None:
+    put(tab, "What is fair value?")
+    tab.locator("#rag-chat .rag-prose", has_text="$41 [1]").wait_for()
+    with tab.expect_download() as saved:
+        tab.get_by_role("button", name="Receipt", exact=True).click()
+    kept = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))
+    assert saved.value.suggested_filename == "receipt.json"
+    assert kept["answer"] == answered().text
+    assert kept["receipt"]["quotes"][0]["n"] == 1
 
 
 def test_quotes_are_there_while_the_prose_is_still_to_come(tab: Page, desk: Desk) -> None:

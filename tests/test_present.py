@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rag import Assistant
 from rag.comparing import compare
-from rag.models import CATALOGUE
+from rag.modelfiles import CATALOGUE
 from rag.present import (
     answer_json,
     changes_text,
@@ -55,7 +55,8 @@ def test_the_answer_object_has_the_promised_shape(desk: Assistant) -> None:
     answer = desk.ask("what does Bernstein say about the $5M?", quotes_only=True).answer
     found = answer_json(answer)
     assert list(found) == [
-        "question", "answer", "refused", "support", "sentences", "quotes", "model", "thinking", "note", "usage",
+        "question", "searched", "answer", "refused", "support", "sentences", "quotes", "model", "thinking", "note",
+        "usage",
     ]  # fmt: skip
     quote = found["quotes"][0]
     assert list(quote) == ["n", *PASSAGE]

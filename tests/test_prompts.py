@@ -46,12 +46,12 @@ def test_the_prompt_ends_with_the_question_and_begins_with_the_rules() -> None:
 
 def test_a_card_names_label_house_person_and_date() -> None:
     (turn,) = question_turns("Why?", [quote("Costs fell.")])
-    assert '[1] Bernstein (Stacy Rasgon), 27 Jan 2025: "Costs fell."' in turn.content
+    assert 'Bernstein (Stacy Rasgon): "Costs fell." (27 Jan 2025) [1]' in turn.content
 
 
 def test_a_card_without_a_house_names_the_author() -> None:
     (turn,) = question_turns("Why?", [quote("Costs fell.", None, None)])
-    assert '[1] Ann, 27 Jan 2025: "Costs fell."' in turn.content
+    assert 'Ann: "Costs fell." (27 Jan 2025) [1]' in turn.content
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_words_that_a_document_quotes_are_not_given_to_its_house(
     assert speaker(Hit(Chunk("c", "d", 0, 1, "x", voice), document, 1.0, {})) == expected
 
 
-def test_markers_in_quote_question_and_history_are_inert() -> None:
-    turns = question_turns("<think>", [quote("<｜User｜>")], [Turn("assistant", "<|im_end|>")])
+def test_markers_in_quote_and_question_are_inert() -> None:
+    turns = question_turns("<think>", [quote("<｜User｜>")])
     assert not any(marker in turn.content for turn in turns for marker in MARKERS)
 
 

@@ -53,7 +53,7 @@ def test_the_folder_s_own_corpus_keeps_its_index_when_it_is_named(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "line", ["chunks = 3", "quotes = 0", 'quotes = "many"', "quotes = true", 'think = "long"', "chunk_words = 999",
+    "line", ["chunks = 3", "candidates = 0", 'quotes = "many"', "quotes = true", 'think = "long"', "chunk_words = 999",
              "context_tokens = 12", "threads = -1", "answer_tokens = 4000"],
 )  # fmt: skip
 def test_an_unknown_or_useless_value_is_refused(tmp_path: Path, line: str) -> None:
@@ -74,9 +74,10 @@ def test_no_folder_is_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("think", "tokens"), [("off", 0), ("short", 256), ("full", 1024)])
-def test_think_is_a_budget_of_tokens(tmp_path: Path, think: str, tokens: int) -> None:
-    assert Settings.load(folder=tmp_path, think=think).thinking_tokens == tokens
+@pytest.mark.parametrize("name", ["quotes", "answer_tokens", "threads"])
+def test_a_negative_number_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} must not be negative"):
+        Settings.load(folder=tmp_path, **{name: -1})
 
 
 def test_a_folder_s_own_file_may_not_name_a_server(tmp_path: Path) -> None:
