@@ -88,6 +88,13 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command="compare")
 
 
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("receipt", metavar="RECEIPT.json", help="what rag ask --json printed; - reads stdin")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _add_places(parser)
+    parser.set_defaults(command="verify")
+
+
 def _add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rebuild", action="store_true", help="begin anew, with today's settings")
     parser.add_argument("--watch", action="store_true", help="go on, and index what lands, until Ctrl-C")
@@ -130,6 +137,9 @@ def _add_eval(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--answers", action="store_true", help="let the model write, and judge its answers too")
     parser.add_argument("--model", metavar="NAME|PATH|URL", help="with --answers: a catalogue name, a GGUF, a server")
     parser.add_argument("--think", choices=list(THINKING_TOKENS), help="with --answers: how long R1 may think first")
+    parser.add_argument(
+        "--judge", metavar="NAME|PATH|URL", help="with --answers: ask this model of each sentence, beside the check"
+    )
     _add_as_of(parser)
     parser.add_argument("--fit", action="store_true", help="then fit the gate to this set, and keep it with the index")
     parser.add_argument("--misses", action="store_true", help="list what went wrong, below the table")
@@ -173,6 +183,7 @@ COMMANDS = {
     "ask": (_add_ask, "answer a question with checked citations (the default)"),
     "search": (_add_search, "list the passages that match best"),
     "compare": (_add_compare, "set the houses side by side on a claim"),
+    "verify": (_add_verify, "check the receipt of an answer against the index"),
     "index": (_add_index, "make the index equal the corpus"),
     "status": (_add_status, "say which corpus, index and model are in use"),
     "models": (_add_models, "list, pull, verify and remove model files"),

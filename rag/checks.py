@@ -125,7 +125,8 @@ def it_speaks_of_the_matter(claim: Claim, sources: Sequence[Source]) -> str:
     """A sentence about the sources, or one that gives orders, is no answer."""
     if _META.search(claim.text) and not any(_META.search(source.text) for source in sources):
         return "it speaks of the sources, not of the matter"
-    if len(claim.bearing.words) < _SHORTEST and not claim.amounts:
+    plain = [word for word in claim.bearing.words if word.content and not claim.text[word.start].isupper()]
+    if not claim.amounts and (not plain or len(claim.bearing.words) < _SHORTEST):
         return "it is no sentence"
     if len(claim.text) > _LONGEST:
         return "it is too long to be checked"

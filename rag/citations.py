@@ -27,6 +27,8 @@ _MARKUP = re.compile(r"^\s*(?:#{1,6}|[-*•]|[1-9]\.)\s+|\*\*(?=\D)|(?<=\D)\*\*|
 _SURE = 0.6
 # So many words are a clause, with a subject and a verb of its own.
 _CLAUSE = 4
+# What is shown to a model has round brackets in place of the labels of its text, and now and then they are copied.
+_ROUND = re.compile(r"\((\d)\)(?=\s*[.!?]?\s*(?:\n|\Z))")
 _END = re.compile(r"[.!?\])”\"]\s*\Z")
 _SPACE_BEFORE_STOP = re.compile(r"\s+(?=[.,;:!?])")
 
@@ -66,7 +68,7 @@ def sentences_of(prose: str) -> list[Cited]:
     Labels behind a full stop ("… wrong. [1]") belong to the sentence before them, unless the prose begins with one:
     then they belong to what follows.
     """
-    plain = _MARKUP.sub("", prose)
+    plain = _ROUND.sub(r"[\1]", _MARKUP.sub("", prose))
     ahead = bool(_LABELS.match(plain.lstrip()))
     found: list[Cited] = []
     for start, end in split_sentences(plain):

@@ -1,8 +1,8 @@
 """The ``rag`` command: parse arguments, call the assistant, print.
 
-stdout is the result; progress, notes and costs go to stderr. Exit codes: 0 answered, 3 refused or nothing
-found, 2 wrong usage, 1 any other error, 130 stopped by Ctrl-C. All text of mail and models is stripped of
-what a terminal could obey.
+stdout is the result; progress, notes and costs go to stderr. Exit codes: 0 answered, 3 refused, nothing
+found, or a receipt that does not stand, 2 wrong usage, 1 any other error, 130 stopped by Ctrl-C. All text of mail and
+models is stripped of what a terminal could obey.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ from rag.settings import Settings
 if TYPE_CHECKING:
     from rag.answering import Reply
     from rag.assistant import Assistant
+    from rag.evaluation import Outcome
+    from rag.metrics import Estimate
     from rag.records import SyncReport
 
 ANSWERED, FAILED, MISUSED, REFUSED, STOPPED = 0, 1, 2, 3, 130
+CHANGED = REFUSED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def ask(arguments: argparse.Namespace) -> int:
     """``rag "question"``: quotes, then prose that was checked."""
+    from rag import receipts
+
     with _assistant(arguments) as desk:
         if not arguments.quotes_only:
             desk.preload()
@@ -70,7 +75,7 @@ def ask(arguments: argparse.Namespace) -> int:
                 **_conditions(arguments),
             )
             if arguments.json:
-                present.write_json(present.answer_json(reply.answer), sys.stdout)
+                present.write_json(receipts.receipt(reply), sys.stdout)
                 return REFUSED if reply.answer.refused else ANSWERED
             if reply.refused:
                 print(present.wrapped(reply.answer.text, sys.stdout))
@@ -112,6 +117,24 @@ def compare(arguments: argparse.Namespace) -> int:
     return ANSWERED if found.rows else REFUSED
 
 
+def verify(arguments: argparse.Namespace) -> int:
+    """``rag verify RECEIPT.json``: whether an answer still stands on the index, which is only read."""
+    from rag import houses, receipts
+    from rag.store import Catalogue
+
+    with _bytes(arguments.receipt) as stream:
+        facts = receipts.load(stream)
+    settings = _settings(arguments)
+    houses.use(settings.houses)
+    with contextlib.closing(Catalogue.open(settings.index)) as catalogue:
+        found = receipts.verify(facts, catalogue, lambda name: receipts.model_digest(name, settings.model))
+    if arguments.json:
+        present.write_json(receipts.verification_json(found), sys.stdout)
+    else:
+        print(receipts.verification_text(found))
+    return ANSWERED if found.stands else CHANGED
+
+
 def index(arguments: argparse.Namespace) -> int:
     """``rag index``: make the index equal the corpus."""
     from rag.assistant import Assistant
@@ -145,11 +168,10 @@ def status(arguments: argparse.Namespace) -> int:
 def list_models(arguments: argparse.Namespace) -> int:
     """``rag models list``: the catalogue, and which of it is here."""
     from rag import models
+    from rag.modelfiles import CATALOGUE
 
     print(
-        present.models_text(
-            models.CATALOGUE.values(), [model.name for model, _ in models.installed()], models.models_folder()
-        )
+        present.models_text(CATALOGUE.values(), [model.name for model, _ in models.installed()], models.models_folder())
     )
     return ANSWERED
 
@@ -207,10 +229,11 @@ def serve(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """``rag eval FILE.jsonl``: ask a question set, and say what the answers are worth."""
-    from rag import evaluation, plots, questionsets, scorecard
+    from rag import evaluation, models, plots, questionsets, scorecard
 
-    if (arguments.model or arguments.think) and not arguments.answers:
-        raise SettingsError("--model and --think go with --answers.")
+    if (arguments.model or arguments.think or arguments.judge) and not arguments.answers:
+        raise SettingsError("--model, --think and --judge go with --answers.")
+    models.check(arguments.judge or "")
     bounds = [scorecard.bound(text) for text in arguments.fail_under]
     as_of = questionsets.day(arguments.as_of, "--as-of")
     plot = Path(arguments.plot) if arguments.plot else None
@@ -227,22 +250,38 @@ def evaluate(arguments: argparse.Namespace) -> int:
         with Bar("questions") as bar:
             outcomes = evaluation.run(desk, questions, documents, answers=arguments.answers, as_of=as_of, progress=bar)
         facts = evaluation.settings_facts(desk, arguments.file, outcomes, as_of=as_of)
-        measured = scorecard.measure(outcomes)
-        if arguments.json:
-            present.write_json(scorecard.report_json(facts, outcomes, measured), sys.stdout)
-        else:
-            print(scorecard.report_text(outcomes, measured, misses=arguments.misses))
-        for note in dict.fromkeys(one.note for one in outcomes if one.written and not one.refused and one.note):
-            say(present.label(note))
-        if arguments.fit:
+    measured = _report(arguments, desk.settings, facts, outcomes)  # closed, so that a judge is the only model
+    if arguments.fit:
+        with _assistant(arguments, own=True) as desk:
             desk.adopt(evaluation.fitted(outcomes))
-            say("The gate is fitted to these questions; the figures are those of before. Measure it on others.")
+        say("The gate is fitted to these questions; the figures are those of before. Measure it on others.")
     breaches = scorecard.breaches(measured, bounds)
     for line in breaches:
         say(line)
     if plot:
         plots.draw(plot, **scorecard.picture(facts, outcomes, measured))
     return FAILED if breaches else ANSWERED
+
+
+def _report(
+    arguments: argparse.Namespace, settings: Settings, facts: Mapping[str, object], outcomes: Sequence[Outcome]
+) -> dict[str, Estimate]:
+    from rag import judging, scorecard
+
+    measured = scorecard.measure(outcomes)
+    if not arguments.json:
+        print(scorecard.report_text(outcomes, measured, misses=arguments.misses), flush=True)
+    for note in dict.fromkeys(one.note for one in outcomes if one.written and not one.refused and one.note):
+        say(present.label(note))
+    opinions: judging.Opinions | None = None
+    if arguments.judge:
+        with Bar() as pulling, Bar("sentences") as bar:
+            opinions = judging.consult(arguments.judge, outcomes, settings, pulling=pulling, progress=bar)
+    if arguments.json:
+        present.write_json(scorecard.report_json(facts, outcomes, measured, opinions), sys.stdout)
+    elif opinions:
+        print(f"\n{judging.opinions_text(opinions)}")
+    return measured
 
 
 def measure(arguments: argparse.Namespace) -> int:
@@ -267,6 +306,7 @@ RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "ask": ask,
     "search": search,
     "compare": compare,
+    "verify": verify,
     "index": index,
     "status": status,
     "models list": list_models,
@@ -348,6 +388,19 @@ def _row(line: str, number: int) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
+def _bytes(name: str) -> Iterator[IO[bytes]]:
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        file = Path(name).open("rb")  # noqa: SIM115 - closed below
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{name} cannot be read: {error}.") from error
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
 def _lines(name: str) -> Iterator[IO[str]]:
     if name == "-":
         yield sys.stdin
@@ -392,8 +445,9 @@ def _say_report(report: SyncReport) -> None:
 def _stored() -> list[tuple[str, Path]]:
     """The files that bear a catalogue name, whatever is in them."""
     from rag import models
+    from rag.modelfiles import CATALOGUE
 
-    files = ((model.name, models.models_folder() / model.file) for model in models.CATALOGUE.values())
+    files = ((model.name, models.models_folder() / model.file) for model in CATALOGUE.values())
     return [(name, path) for name, path in files if path.exists()]
 
 

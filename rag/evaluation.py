@@ -28,7 +28,7 @@ from rag.present import place
 from rag.prompts import speaker
 from rag.questions import understand
 from rag.questionsets import DocumentNames, GoldQuestion, holds
-from rag.records import Answer, Hit, Progress, Quote, Usage
+from rag.records import Answer, Hit, Progress, Quote, Sentence, Usage
 from rag.schema import FILE, connect, translated
 from rag.sentences import one_line
 
@@ -57,7 +57,8 @@ class Outcome:
 
     ``distinct`` is ``documents`` with each document at its first hit only, and ``total`` the number of gold documents.
     ``house`` is who was asked; ``score`` and ``measures`` are the gate's. ``prose`` is the checked text of a model,
-    ``quoted`` the quotes' text; ``written`` is whether prose was wanted at all.
+    ``quoted`` the quotes' text; ``written`` is whether prose was wanted at all. ``sentences`` are those that a
+    model wrote, checked and withheld, from ``quotes``.
     ``cited`` tells of each citation whether it is right, ``supported`` whether one cites the gold passage.
     """
 
@@ -77,8 +78,8 @@ class Outcome:
     written: bool = False
     cited: tuple[bool, ...] = ()
     supported: bool = False
-    sentences: int = 0
-    withheld: int = 0
+    sentences: tuple[Sentence, ...] = ()
+    quotes: tuple[Quote, ...] = ()
     note: str = ""
     model: str | None = None
     usage: Usage = field(default_factory=Usage)
@@ -88,6 +89,11 @@ class Outcome:
     def shown(self) -> str:
         """What stands as the answer: the prose, or without any the quotes."""
         return self.prose or self.quoted
+
+    @property
+    def withheld(self) -> int:
+        """How many sentences did not pass the check."""
+        return sum(sentence.verdict == "withheld" for sentence in self.sentences)
 
 
 def gold_documents(questions: Sequence[GoldQuestion], index: Path) -> dict[str, frozenset[str]]:
@@ -219,8 +225,8 @@ def judged(
         written=written,
         cited=tuple(any(right[one]) for one in cited),
         supported=any(right[one][0 if question.quotes else 1] for one in cited),
-        sentences=len(answer.sentences),
-        withheld=sum(sentence.verdict == "withheld" for sentence in answer.sentences),
+        sentences=answer.sentences,
+        quotes=answer.quotes,
         note=answer.text if answer.refused else answer.note,
         model=answer.model,
         usage=answer.usage,

@@ -15,6 +15,7 @@ from typing import Any
 from rag import metrics
 from rag.errors import SettingsError
 from rag.evaluation import Outcome
+from rag.judging import Opinions, opinions_json, row_json
 from rag.metrics import Estimate
 from rag.present import label
 
@@ -126,7 +127,7 @@ METRICS: Mapping[str, Metric] = {
         Metric("facts-in-prose", "answers", _mean(lambda one: _facts(one, one.prose) if one.prose else None)),
         Metric("citation-precision", "answers", _mean(_precision)),
         Metric("citation-recall", "answers", _mean(_recall)),
-        Metric("sentences-written", "answers", _mean(_by_model(lambda one: one.sentences)), share=False),
+        Metric("sentences-written", "answers", _mean(_by_model(lambda one: len(one.sentences))), share=False),
         Metric("sentences-withheld", "answers", _mean(_by_model(lambda one: one.withheld)), less=True, share=False),
         *(metric for stage in ("search", "first-token", "total") for metric in _seconds(stage)),
         Metric("tokens-read", "cost", _mean(_by_model(lambda one: one.usage.prompt_tokens)), less=True, share=False),
@@ -276,14 +277,21 @@ def misses_text(outcomes: Sequence[Outcome]) -> str:
 
 
 def report_json(
-    settings: Mapping[str, object], outcomes: Sequence[Outcome], measured: Mapping[str, Estimate]
+    settings: Mapping[str, object],
+    outcomes: Sequence[Outcome],
+    measured: Mapping[str, Estimate],
+    opinions: Opinions | None = None,
 ) -> dict[str, Any]:
-    """The object that ``rag eval --json`` prints."""
+    """The object that ``rag eval --json`` prints; ``opinions`` are those of a judge, of the same outcomes."""
+    rows = [_row(one) for one in outcomes]
+    if opinions:
+        rows = [{**row, "judge": row_json(said)} for row, said in zip(rows, opinions.rows, strict=True)]
     return {
         "settings": dict(settings),
         "metrics": {name: asdict(estimate) for name, estimate in measured.items()},
         "risk_coverage": risk_coverage(outcomes),
-        "rows": [_row(one) for one in outcomes],
+        **({"judge": opinions_json(opinions)} if opinions else {}),
+        "rows": rows,
     }
 
 
@@ -303,7 +311,7 @@ def _row(one: Outcome) -> dict[str, Any]:
         "quotes": one.quoted,
         "facts_lacking": _lacking(one, one.shown),
         "citations": list(one.cited),
-        "sentences": one.sentences,
+        "sentences": len(one.sentences),
         "withheld": one.withheld,
         "note": one.note,
         "model": one.model,

@@ -27,7 +27,7 @@ LAYERS = (
     ("duplicates", "indexing", "watching", "twins", "retrieval", "quoting", "gate", "fitting"),
     ("answering", "assistant"),
     ("__init__", "present", "receipts", "cards", "guard", "arguments", "console", "inbox"),
-    ("metrics", "questionsets", "evaluation", "plots", "scorecard", "bench"),
+    ("metrics", "questionsets", "evaluation", "judging", "plots", "scorecard", "bench"),
     ("cli", "__main__"),
 )
 ORDER = [name for row in LAYERS for name in row]

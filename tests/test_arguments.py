@@ -26,6 +26,7 @@ def test_a_question_may_follow_its_options() -> None:
         ["search", "x"],
         ["eval", "f"],
         ["compare", "x"],
+        ["verify", "x.json"],
     ],
 )
 def test_every_command_that_parses_can_be_run(words: list[str]) -> None:

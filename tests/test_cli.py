@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -14,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from rag import Assistant, Settings
 from rag.cli import main
+from rag.receipts import receipt
+from tests.fakes import WordEmbedder
 
 QUESTION = "what does Bernstein say about the $5M?"
 
@@ -178,6 +182,24 @@ def test_eval_judges_what_the_model_writes(gold: str, server: str, capsys: pytes
     assert found["rows"][0]["answer"] == "Bernstein calls the $5M claim wrong [1]."
 
 
+def test_eval_asks_a_judge_of_each_sentence(gold: str, server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "eval", gold, "--answers", "--model", server, "--judge", server, "--json")
+    found = json.loads(out)
+    assert (code, found["judge"]["model"], found["judge"]["unclear"]) == (0, "scripted", 2)
+    assert [(one["check"], one["judge"]) for one in found["rows"][0]["judge"]] == [
+        ("checked", "unclear"),
+        ("withheld", "unclear"),
+    ]
+
+
+def test_eval_keeps_its_figures_where_the_judge_is_not_to_be_had(
+    gold: str, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "eval", gold, "--answers", "--model", server, "--judge", "http://127.0.0.1:9")
+    assert (code, out.startswith("metric ")) == (0, True)
+    assert "\nNot every sentence was judged: http://127.0.0.1:9" in out
+
+
 def test_eval_draws_a_picture(gold: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "eval", gold, "--plot", "p.png")[0] == 0
     assert (here / "p.png").read_bytes().startswith(b"\x89PNG")
@@ -201,7 +223,8 @@ def test_eval_names_a_document_that_is_not_there(gold: str, here: Path, capsys: 
 @pytest.mark.parametrize(
     "arguments",
     [["none.jsonl"], ["gold.jsonl", "--fail-under", "precision=1"], ["gold.jsonl", "--as-of", "soon"],
-     ["gold.jsonl", "--model", "r1-7b"], ["gold.jsonl", "--plot", "no/such/p.png"]],
+     ["gold.jsonl", "--model", "r1-7b"], ["gold.jsonl", "--plot", "no/such/p.png"],
+     ["gold.jsonl", "--judge", "r1-7b"], ["gold.jsonl", "--answers", "--judge", "no-such-model"]],
 )  # fmt: skip
 def test_eval_knows_wrong_usage_before_it_asks(
     gold: str, here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
@@ -331,6 +354,67 @@ def test_models_are_verified_and_removed(capsys: pytest.CaptureFixture[str], smo
     assert (code, out.split()[0]) == (1, "DAMAGED")
     assert run(capsys, "models", "remove", "smol-135m")[1] == "smol-135m was removed.\n"
     assert not (folder / smol.name).exists()
+
+
+@pytest.fixture
+def kept(here: Path) -> Path:
+    """The receipt of an answer, made from an index in this folder."""
+    settings = Settings.load(folder=here)
+    with Assistant.open(settings, embedder=WordEmbedder()) as desk:
+        desk.sync()
+        reply = desk.ask(QUESTION, quotes_only=True)
+        facts = receipt(reply)
+    (here / "receipt.json").write_text(json.dumps(facts))
+    return here / "receipt.json"
+
+
+def test_a_receipt_stands_on_the_index_that_it_was_made_from(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "verify", str(kept))
+    assert (code, out.splitlines()[0], out.splitlines()[-1], err) == (0, "receipt unchanged", "It stands.", "")
+    assert "[1] unchanged" in out.splitlines()
+
+
+def test_a_receipt_whose_evidence_is_gone_exits_with_3(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (kept.parent / "corpus" / "bernstein.eml").unlink()
+    with Assistant.open(Settings.load(folder=kept.parent), embedder=WordEmbedder()) as desk:
+        desk.sync()
+    code, out, _ = run(capsys, "verify", str(kept), "--json")
+    found = json.loads(out)
+    assert (code, found["stands"]) == (3, False)
+    assert next(one["state"] for one in found["findings"] if one["check"] == "quote") == "gone"
+
+
+def test_a_receipt_may_come_through_a_pipe(
+    kept: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(kept.read_bytes())))
+    assert run(capsys, "verify", "-")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["corpus", "corpus/citi.eml", "no.json", "a\0b"])
+def test_what_is_no_receipt_is_wrong_usage(kept: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    code, out, err = run(capsys, "verify", name)
+    assert (code, out) == (2, "")
+    assert "cannot be read" in err or "no receipt" in err
+
+
+def test_a_receipt_without_an_index_is_an_error(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "verify", str(kept), "--index", "elsewhere")
+    assert code == 1
+    assert "There is no index in" in err
+
+
+def test_verifying_neither_syncs_nor_writes_nor_loads_what_is_heavy(kept: Path) -> None:
+    (kept.parent / "corpus" / "bernstein.eml").unlink()
+    before = (kept.parent / "index" / "catalogue.sqlite").read_bytes()
+    code = (
+        "import sys; from rag.cli import main; code = main(['verify', 'receipt.json']);"
+        "heavy = {'torch', 'sentence_transformers', 'transformers', 'chromadb', 'gradio', 'llama_cpp'};"
+        "print(code, sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=kept.parent)
+    assert done.stdout.splitlines()[-1] == "0 []"
+    assert (kept.parent / "index" / "catalogue.sqlite").read_bytes() == before
 
 
 def test_ctrl_c_stops_cleanly(here: Path) -> None:

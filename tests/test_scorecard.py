@@ -8,9 +8,10 @@ import pytest
 
 from rag.errors import SettingsError
 from rag.evaluation import Outcome, Passage
+from rag.judging import Opinion, Opinions
 from rag.metrics import Estimate
 from rag.questionsets import GoldQuestion
-from rag.records import Usage
+from rag.records import Sentence, Usage
 from rag.scorecard import (
     METRICS,
     bound,
@@ -26,6 +27,7 @@ from rag.scorecard import (
 )
 
 ANSWERABLE = GoldQuestion("a", "who doubts it?", ("notes",), ("we doubt",), (re.compile("doubt"), re.compile("5M")))
+PASSED, WITHHELD = Sentence("They doubt it.", (1,), "checked"), Sentence("It is $9M.", (), "withheld", "no source")
 UNANSWERABLE = GoldQuestion("u", "who sings?", unanswerable=True)
 
 
@@ -90,7 +92,7 @@ def test_citations_are_measured_by_answer() -> None:
 
 def test_cost_is_measured_where_a_model_wrote() -> None:
     usage = Usage(prompt_tokens=100, thinking_tokens=5, answer_tokens=20)
-    wrote = outcome(model="m", written=True, usage=usage, sentences=3, withheld=1,
+    wrote = outcome(model="m", written=True, usage=usage, sentences=(PASSED, PASSED, WITHHELD),
                     seconds={"search": 0.1, "first-token": 1.0, "total": 2.0})  # fmt: skip
     found = measure([wrote, outcome()])
     assert (found["tokens-read"].value, found["tokens-written"].value) == (100, 25)
@@ -187,6 +189,19 @@ def test_json_holds_settings_metrics_and_a_row_for_each_question() -> None:
     assert found["settings"] == {"model": None}
     assert found["metrics"]["hits@1"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 1}
     assert [(row["id"], row["rank"], row["refused"]) for row in found["rows"]] == [("a", 1, False), ("u", None, True)]
+
+
+def test_json_holds_what_a_judge_said_of_the_whole_and_of_each_question() -> None:
+    outcomes = [outcome(sentences=(PASSED, WITHHELD)), outcome(UNANSWERABLE)]
+    opinions = Opinions("m", ((Opinion(PASSED, "no"), Opinion(WITHHELD, "no")), ()))
+    found = report_json({}, outcomes, {}, opinions)
+    assert (found["judge"]["judge_rejects"], found["judge"]["both_reject"]) == (1, 1)
+    assert [[one["judge"] for one in row["judge"]] for row in found["rows"]] == [["no", "no"], []]
+
+
+def test_json_without_a_judge_does_not_speak_of_one() -> None:
+    found = report_json({}, [outcome()], {})
+    assert ("judge" in found, "judge" in found["rows"][0]) == (False, False)
 
 
 def test_the_picture_has_shares_only_and_seconds_by_stage() -> None:
