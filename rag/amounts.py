@@ -48,8 +48,8 @@ _POINTS = re.compile(r"point|pp", re.IGNORECASE)
 _POINTS_BEHIND = re.compile(r"[\s-]points?\b", re.IGNORECASE)
 # What it was before; "ranging from 20 to 40" is a range.
 _PAST = re.compile(
-    r"\b(?P<range>(?:rang\w+|anywhere|vary\w*)\s)?(?:(?P<old>from|previously|formerly)|was|were|stood\sat|started\sat"
-    r"|instead\sof|versus|vs\.?|against|compared\s(?:to|with)|down\sfrom|up\sfrom)\s(?:an?\s|about\s|c\.\s?)?$",
+    r"\b(?P<range>(?:rang\w+|anywhere|vary\w*)\s)?(?:(?P<old>from|previously|formerly|instead\sof|versus|vs\.?|against"
+    r"|compared\s(?:to|with))|(?:was|were)(?:\sat)?|stood\sat|started\sat)\s(?:an?\s|about\s|c\.\s?)?$",
     re.IGNORECASE,
 )
 _ABOUT = re.compile(
@@ -118,7 +118,8 @@ def _ends(text: str, found: Sequence[Figure]) -> dict[int, Literal["", "lower", 
     ends: dict[int, Literal["", "lower", "upper"]] = {}
     for at, (lower, upper) in enumerate(pairwise(found)):
         joint = text[lower.end : upper.start]
-        if lower.unit != upper.unit or lower.unit in ("date", "name") or not _JOINED.fullmatch(joint):
+        dashed = not joint and text[upper.start] in "-–—"  # "3.25%-3.5%"
+        if lower.unit != upper.unit or lower.unit in ("date", "name") or not (dashed or _JOINED.fullmatch(joint)):
             continue
         if joint.strip().lower() == "and" and not _BETWEEN.search(text[max(0, lower.start - 12) : lower.start]):
             continue
@@ -137,6 +138,8 @@ def bears_out(claimed: Amount, source: Amount) -> bool:
     ours, theirs = claimed.figure, source.figure
     if {ours.unit, theirs.unit} == {"%", "bp"} or (claimed.points and source.points and ours.unit != theirs.unit):
         return _same_points(ours, theirs)
+    if ours.unit == "" and theirs.unit == "name":
+        return theirs.value == f"{ours.value}s"  # "10s" are ten-year bonds
     if claimed.points != source.points or (ours.unit == "" and theirs.value.endswith("-fy")):
         return False
     if not (same_figure(ours, theirs) or _rounds_to(claimed, theirs)) or (source.past == "old" and not claimed.past):

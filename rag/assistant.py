@@ -236,14 +236,13 @@ class Assistant:
         return Reply(
             question,
             choose_quotes(found, limit=count),
+            found=found,
             gate=self._judge(found),
             loader=None if quotes_only else self._loader,
             settings=self.settings,
             seconds={"search": time.monotonic() - started},
             index=index,
             conditions={"house": house, "since": since, "until": until, "as_of": as_of},
-            searched=searched,
-            weighed=query.kind in ("compare", "list"),
             progress=progress,
         )
 

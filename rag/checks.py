@@ -16,7 +16,7 @@ from rag.companies import companies_named
 from rag.copies import FUNCTION_WORDS
 from rag.evidence import SAYS_BEHIND, Claim, Source
 from rag.houses import houses_named
-from rag.polarity import Word, pole
+from rag.polarity import CALENDAR, Word, pole
 from rag.prompts import inert
 from rag.stems import stem, stems, tokens
 from rag.turning import denied, hedged, misplaced, turned
@@ -36,10 +36,14 @@ def figures_are_there(claim: Claim, sources: Sequence[Source]) -> str:
     """Every figure stands in a source: unit, scale, bound and what it is counted per; at most rounded."""
     stated = [one for source in sources for one in source.amounts]
     texts = [source.text for source in sources]
+    falls = any(sign < 0 for _, _, sign in claim.bearing.poles)
     missing = [
         one.text.strip()
         for one in claim.amounts
-        if not any(bears_out(one, other) and _same_per(one, other, texts) for other in stated)
+        if not any(
+            bears_out(one, other) and _same_per(one, other, texts) and (falls or _same_sign(one, other))
+            for other in stated
+        )
     ]
     return f"{', '.join(dict.fromkeys(missing))} is not in {_labels(sources)}" if missing else ""
 
@@ -116,7 +120,7 @@ def one_voice_is_not_all(claim: Claim, sources: Sequence[Source]) -> str:
     match = _EVERYBODY.search(claim.text)
     if not match or claim.houses or len({name for source in sources for name in source.voices}) > 1:
         return ""
-    if any(stem(match[0].split()[-1].lower()) in source.content for source in sources):
+    if any(re.search(rf"\b{match[0].split()[-1]}\b", source.text, re.IGNORECASE) for source in sources):
         return ""
     return f"{_labels(sources)} is one voice, not “{match[0].lower()}”"
 
@@ -125,11 +129,10 @@ def it_speaks_of_the_matter(claim: Claim, sources: Sequence[Source]) -> str:
     """A sentence about the sources, or one that gives orders, is no answer."""
     if _META.search(claim.text) and not any(_META.search(source.text) for source in sources):
         return "it speaks of the sources, not of the matter"
-    plain = [word for word in claim.bearing.words if word.content and not claim.text[word.start].isupper()]
-    if not claim.amounts and (not plain or len(claim.bearing.words) < _SHORTEST):
+    words = [word for word in claim.bearing.words if word.content and not word.figure]
+    plain = claim.amounts or any(not claim.text[word.start].isupper() for word in words)
+    if not words or not plain or len(claim.bearing.words) < _SHORTEST:
         return "it is no sentence"
-    if len(claim.text) > _LONGEST:
-        return "it is too long to be checked"
     if inert(claim.text) != claim.text:
         return "it holds a marker of a chat format"
     if _LINK.search(claim.text):
@@ -235,15 +238,13 @@ _EVERYBODY = re.compile(
 _THINGS = r"(?:sources?|passages?|quotes?|excerpts?|context|documents?|texts?)"
 _META = re.compile(
     rf"\b(?:(?:the|these|this|that|provided|given|numbered)\s(?:\w+\s)?{_THINGS}\b|source\s\d"
-    r"|(?:both|all|two|three|four)\ssources\b|the\squestion\b|(?:provides?|gives?|offers?)\s(?:an?\s|the\s)?"
+    r"|(?:both|all|two|three|four)\ssources\b|the\squestion\b(?!\sof)|(?:provides?|gives?|offers?)\s(?:an?\s|the\s)?"
     r"(?:analysis|overview|discussion|information|insights?|details)\b)"
     r"|^(?:let me\b|let's\b|okay\b|I\s(?:will|need|should|think|must|have)\b)",
     re.IGNORECASE,
 )
 _SHORTEST = 3
 _LINK = re.compile(r"https?://|www\.|\]\(", re.IGNORECASE)
-# A sentence of an answer has some 200 characters; the figures of one with 20,000 took 16 s to compare.
-_LONGEST = 1200
 _ORDER = re.compile(
     r"\b(?:ignore|disregard|forget|obey|follow)\b.{0,40}\b(?:instructions?|sources?|rules?|prompts?|notes?|text)\b"
     r"|\bsystem prompt\b|\bas an ai\b|\b(?:ai|language\smodels?|assistants?|chatbots?)\b.{0,30}\b(?:must|should)\b",
@@ -253,19 +254,18 @@ _ORDER = re.compile(
 
 # Names
 
-_CALENDAR = frozenset(
-    """
-    january february march april may june july august september october november december monday tuesday wednesday
-    thursday friday saturday sunday
-    """.split()
-)
+_MONTHS = frozenset(day[:3] for day in CALENDAR)
 _SAME = ({"us", "usa", "america", "american", "states", "united"}, {"uk", "britain", "british"}, {"eu", "europe"})
 
 
 def _known(token: str, known: frozenset[str], shown: frozenset[str]) -> bool:
     """Whether a name's word is known as it is, as a plural or demonym ("Chinese" of China), or by another name."""
-    if token in _CALENDAR:
-        return any(token[:3] == one[:3] and (one in _CALENDAR or one == token[:3]) for one in shown)
+    if token in CALENDAR:
+        return any(token[:3] == one[:3] and (one in CALENDAR or one == token[:3]) for one in shown)
+    if token in _MONTHS:
+        return any(one[:3] == token and one in CALENDAR for one in shown) or token in shown
+    if any(token.startswith(root) for one in known if (root := _DEMONYM.sub("", one)) != one and len(root) > 3):
+        return True
     root = _DEMONYM.sub("", token)
     if token in known or (root != token and len(root) > 2 and any(one.startswith(root) for one in known)):
         return True
@@ -301,6 +301,12 @@ def folded(text: str) -> str:
 # Figures
 
 _AFTER_FIGURE = 30
+
+
+def _same_sign(claimed: Amount, source: Amount) -> bool:
+    """Whether the minus of a source is kept; a claim that tells of a fall may leave it out."""
+    value = source.figure.value
+    return source.figure.unit in ("date", "name") or value.startswith("-") <= claimed.figure.value.startswith("-")
 
 
 def _same_per(claimed: Amount, source: Amount, texts: Sequence[str]) -> bool:

@@ -14,15 +14,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rag import models
+from rag.answering import open_model
 from rag.errors import ModelFailed, ModelUnavailable, PromptTooLong
 from rag.evaluation import Outcome
-from rag.llama import LlamaModel
 from rag.llm import ChatModel
 from rag.present import label
 from rag.prompts import card, inert
 from rag.records import Progress, Quote, Sentence, Turn
 from rag.sentences import one_line
-from rag.server import ServerModel
 from rag.settings import Settings
 
 PROMPT = """\
@@ -118,7 +117,7 @@ def consult(
     """
     try:
         found = models.resolve(spec, progress=pulling)
-        model = _open(found, settings)
+        model = open_model(found, settings)
     except (ModelUnavailable, ModelFailed) as error:
         rows = tuple(tuple(Opinion(sentence, None) for sentence in one.sentences) for one in outcomes)
         return Opinions(spec, rows, (_why(error),))
@@ -228,19 +227,6 @@ def row_json(row: Sequence[Opinion]) -> list[dict[str, Any]]:
         }
         for one in row
     ]
-
-
-def _open(found: models.Resolved, settings: Settings) -> ChatModel:
-    if found.url:
-        return ServerModel(found.url, context_tokens=settings.context_tokens, seed=settings.seed)
-    assert found.path is not None
-    return LlamaModel(
-        found.path,
-        name=found.name,
-        context_tokens=settings.context_tokens,
-        threads=settings.threads,
-        seed=settings.seed,
-    )
 
 
 def _said(model: ChatModel, asked: Turn) -> Literal["yes", "no", "unclear"]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -19,6 +19,12 @@ from rag.figures import figures
 from rag.sentences import split_sentences
 from rag.stems import stem, tokens
 
+CALENDAR = frozenset(
+    """
+    january february march april may june july august september october november december monday tuesday wednesday
+    thursday friday saturday sunday
+    """.split()
+)
 _NEGATORS = frozenset(
     """
     not no never none nobody nothing neither nor without cannot can't won't hardly barely scarcely fail fails failed
@@ -81,7 +87,7 @@ exaggerated overblown overdone misunderstanding myth
 / high | low
 / large larger largest big bigger biggest | small smaller smallest
 / win wins winner winners won | loser losers
-/ benefit benefits benefited | hurt hurts harm harms harmed suffer suffers suffered
+/ benefit benefits benefited help helps helped | hurt hurts harm harms harmed suffer suffers suffered
 / approve approves approved | block blocks blocked
 / open opens opened | close closes closed
 / long | short
@@ -109,6 +115,14 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Clause:
+    """The content words of a clause, and its names but for months and days."""
+
+    content: frozenset[str]
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """The content that a negation or hedge reaches, nearest first."""
 
@@ -128,6 +142,7 @@ class Bearing:
     denied: tuple[Scope, ...]
     supposed: tuple[Scope, ...]
     poles: tuple[tuple[Word, str, int], ...]
+    clauses: Mapping[int, Clause]
 
     @property
     def content(self) -> frozenset[str]:
@@ -159,7 +174,21 @@ def bearing(sentence: str) -> Bearing:
         if (pole := _pole(words, at))
         for axis, sign in (pole,)
     ]
-    return Bearing(sentence, words, denied, supposed, tuple(poles))
+    return Bearing(sentence, words, denied, supposed, tuple(poles), _clauses(text, words))
+
+
+def _clauses(text: str, words: Sequence[Word]) -> dict[int, Clause]:
+    clauses: dict[int, list[Word]] = {word.clause: [] for word in words}
+    for word in words:
+        if word.content and not word.figure:
+            clauses[word.clause].append(word)
+    return {
+        at: Clause(
+            frozenset(word.key for word in own),
+            frozenset(word.text for word in own if text[word.start].isupper() and word.text not in CALENDAR),
+        )
+        for at, own in clauses.items()
+    }
 
 
 def pole(word: str) -> tuple[str, int] | None:
@@ -224,7 +253,20 @@ def _plain(text: str, start: int, end: int) -> Iterator[Word]:
         word = match[0].lower().removesuffix("'s")
         folded = tokens(word)
         content = bool(folded) and word not in _FILLERS and word not in _NEGATORS and word not in _HEDGES
-        yield Word(match.start(), match.end(), word, stem(folded[0]) if folded else word, content)
+        key = stem(_FORMS.get(folded[0], folded[0])) if folded else word
+        yield Word(match.start(), match.end(), word, key, content)
+
+
+# Verbs whose past no stemmer knows.
+_FORMS = {
+    past: verb
+    for verb, pasts in (
+        ("fall", "fell fallen"), ("rise", "rose risen"), ("grow", "grew grown"), ("lose", "lost"),
+        ("sink", "sank sunk"), ("shrink", "shrank shrunk"), ("slide", "slid"), ("buy", "bought"), ("sell", "sold"),
+        ("spend", "spent"), ("keep", "kept"), ("hold", "held"), ("take", "took taken"),
+    )
+    for past in pasts.split()
+}  # fmt: skip
 
 
 _FILLERS = FUNCTION_WORDS | TELLING | frozenset("according view views opinion its own too one two".split())

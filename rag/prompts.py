@@ -71,7 +71,7 @@ def speaker(hit: Hit) -> str:
     person = voice.person or (document.author if own else None)
     name = f"{house} ({person})" if house and person and house != person else house or person or "Unnamed"
     bearer = document.house or document.author
-    return name if own or not bearer or bearer == house else f"{name}, quoted by {bearer}"
+    return name if own or not bearer or bearer in (house, name) else f"{name}, quoted by {bearer}"
 
 
 def card(quote: Quote) -> str:

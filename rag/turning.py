@@ -32,7 +32,9 @@ def denied(claim: Bearing, said: Sequence[Bearing]) -> str:
             return f"does not say “{scope.cue}”"
     ours = frozenset(key for scope in claim.denied for key in scope.keys)
     for scope in (scope for one in said for scope in one.denied):
-        if ours.isdisjoint(scope.keys) and _reached(scope.keys, claim.asserted - asserted):
+        if not ours.isdisjoint(scope.keys) or any(_reached(scope.keys, one.asserted) for one in said):
+            continue
+        if _reached(scope.keys, claim.asserted):
             return f"says “{scope.cue}”"
     return ""
 
@@ -138,11 +140,7 @@ def _owns_another(one: Bearing, there: Word, name: str) -> bool:
 
 def _owners(one: Bearing, word: Word) -> frozenset[str]:
     """The capitalised words in the clause of a figure."""
-    return frozenset(
-        other.text
-        for other in one.words
-        if other.content and not other.figure and other.clause == word.clause and one.text[other.start].isupper()
-    )
+    return one.clauses[word.clause].names
 
 
 def _other_place(claim: Bearing, word: Word, said: Sequence[Bearing]) -> str:
@@ -166,9 +164,7 @@ def _unit(word: Word) -> str:
 
 def _around(one: Bearing, word: Word) -> frozenset[str]:
     """The content words in the clause of a figure."""
-    return frozenset(
-        other.key for other in one.words if other.content and not other.figure and other.clause == word.clause
-    )
+    return one.clauses[word.clause].content
 
 
 def _other_model(claim: Bearing, said: Sequence[Bearing]) -> str:

@@ -39,8 +39,8 @@ def test_the_prose_comes_in_pieces_and_then_the_checked_answer(settings: Setting
 
 
 def test_the_answer_can_be_read_without_watching_the_prose(settings: Settings) -> None:
-    with open_desk(settings, ScriptedModel("It is wrong [1].")) as desk:
-        assert desk.ask(QUESTION).answer.text == "It is wrong [1]."
+    with open_desk(settings, ScriptedModel("The $5M claim is wrong [1].")) as desk:
+        assert desk.ask(QUESTION).answer.text == "The $5M claim is wrong [1]."
 
 
 def test_a_thought_is_kept_apart_from_the_prose(settings: Settings) -> None:
@@ -99,15 +99,29 @@ def test_the_settings_come_before_the_model_s_own_budget(settings: Settings) -> 
 
 def test_a_sentence_that_the_budget_cut_off_is_withheld(settings: Settings) -> None:
     with open_desk(
-        settings, ScriptedModel("The claim is wrong [1]. The number is 2,048 rented", ended="budget")
+        settings, ScriptedModel("The $5M claim is wrong [1]. The number is 2,048 rented", ended="budget")
     ) as desk:
         sentences = desk.ask(QUESTION).answer.sentences
         assert [(one.verdict, one.reason) for one in sentences] == [("checked", ""), ("withheld", "it was cut off")]
 
 
 def test_what_a_loop_says_again_is_withheld(settings: Settings) -> None:
-    with open_desk(settings, ScriptedModel("The claim is wrong [1]. The claim is wrong [1].", ended="loop")) as desk:
-        assert desk.ask(QUESTION).answer.text == "The claim is wrong [1]."
+    with open_desk(settings, ScriptedModel("The $5M is wrong [1]. The $5M is wrong [1].", ended="loop")) as desk:
+        assert desk.ask(QUESTION).answer.text == "The $5M is wrong [1]."
+
+
+def test_prose_that_says_less_of_what_was_asked_than_a_quote_is_given_that_quote(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel("Earlier research is left out [1].")) as desk:
+        answer = desk.ask(QUESTION).answer
+    prose, quoted = answer.sentences
+    assert (prose.verdict, quoted.verdict) == ("checked", "checked")
+    assert quoted.text.startswith("Bernstein (Stacy Rasgon): “The claim that somebody rebuilt OpenAI for $5M is wrong.")
+    assert answer.text.startswith("Earlier research is left out [1]. Bernstein (Stacy Rasgon): “")
+
+
+def test_a_question_for_a_figure_is_not_left_with_prose_that_states_none(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel("The GPUs are rented [1].")) as desk:
+        assert "2,048" in desk.ask("How many rented GPUs does Bernstein count?").answer.text
 
 
 def test_a_thought_that_leaves_no_answer_leaves_the_quotes(settings: Settings) -> None:
@@ -191,14 +205,14 @@ def test_a_model_too_small_to_answer_writes_no_prose(
 
 
 def test_closing_stops_the_model_and_keeps_what_came(settings: Settings) -> None:
-    model = ScriptedModel("One is wrong [1]. " * 50, pause=0.01)
+    model = ScriptedModel("$5M is wrong [1]. " * 50, pause=0.01)
     with open_desk(settings, model) as desk:
         reply = desk.ask(QUESTION)
         pieces = iter(reply)
         for _ in range(4):
             next(pieces)
         reply.close()
-        assert reply.answer.text == "One is wrong [1]."
+        assert reply.answer.text == "$5M is wrong [1]."
         assert list(pieces) == []
         assert model.stopped.is_set()
 
@@ -231,8 +245,8 @@ def test_quotes_that_do_not_fit_are_left_out_of_the_prompt(settings: Settings) -
         model.room = len(whole) - 1
         assert desk.ask(asked).answer.text
         shorter = model.asked[1][-1].content
-    last = f"\n[{len(reply.quotes)}] "
-    assert (last in whole, last in shorter, "\n[1] " in shorter) == (True, False, True)
+    last = f") [{len(reply.quotes)}]\n"
+    assert (last in whole, last in shorter, ") [1]\n" in shorter) == (True, False, True)
 
 
 def test_seconds_are_told_by_stage(settings: Settings) -> None:

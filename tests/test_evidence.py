@@ -96,7 +96,8 @@ def test_a_house_that_says_something_is_a_speaker(text: str) -> None:
 )
 def test_a_house_that_is_spoken_of_is_named_and_no_speaker(text: str) -> None:
     claim = Claim.of(text)
-    assert (claim.houses, claim.speakers) == ({"UBS"}, frozenset())
+    assert set(claim.houses) == {"UBS"}
+    assert not claim.speakers
 
 
 def test_a_house_has_one_name_whatever_it_is_called() -> None:
@@ -119,7 +120,9 @@ def test_the_names_of_a_claim_are_its_capitalised_words(text: str, expected: lis
     assert names(text) == expected
 
 
-@pytest.mark.parametrize("text", ["Smelters fell.", "The smelter fell.", "UBS says so.", "Tin made $5M in the H20.", ""])
+@pytest.mark.parametrize(
+    "text", ["Smelters fell.", "The smelter fell.", "UBS says so.", "Tin made $5M in the H20.", ""]
+)
 def test_openers_houses_and_figures_are_no_names(text: str) -> None:
     assert names(text) == []
 
@@ -155,12 +158,14 @@ def test_a_house_that_is_said_to_say_it_speaks_in_the_source() -> None:
 
 def test_a_house_that_is_named_inside_does_not_speak_there() -> None:
     one = source("Citi has the highest share of tin.")
-    assert (one.houses, one.voices) == ({"UBS", "Citi"}, {"UBS"})
+    assert set(one.houses) == {"UBS", "Citi"}
+    assert set(one.voices) == {"UBS"}
 
 
 def test_the_house_of_the_mail_does_not_speak_the_words_that_it_quotes() -> None:
     one = source("Tin fell.", None, None, role="quoted", bearer="Citi")
-    assert (one.houses, one.voices) == ({"Citi"}, frozenset())
+    assert set(one.houses) == {"Citi"}
+    assert not one.voices
 
 
 def test_words_around_the_quote_give_names_and_nothing_else() -> None:
@@ -197,7 +202,7 @@ def test_a_quotation_is_a_slice_of_its_claim(text: str) -> None:
     assert all(quotation in text for quotation in Claim.of(text).quotations)
 
 
-@pytest.mark.parametrize("unit", ["“\"a ", "“a ", '"a ', "UBS says ", "Ann ", "A.", "A of ", "according to ", "UBS’s "])
+@pytest.mark.parametrize("unit", ['“"a ', "“a ", '"a ', "UBS says ", "Ann ", "A.", "A of ", "according to ", "UBS’s "])
 def test_twenty_kilobytes_of_one_word_take_no_time(unit: str) -> None:
     started = time.perf_counter()
     Claim.of(unit * (20_000 // len(unit)))

@@ -29,7 +29,9 @@ def test_a_word_knows_its_place_and_its_stem() -> None:
 
 
 def test_a_figure_is_one_word_however_it_is_written() -> None:
-    (ours, theirs) = (next(word for word in bearing(text).words if word.figure) for text in ("$5M", "5 million dollars"))
+    (ours, theirs) = (
+        next(word for word in bearing(text).words if word.figure) for text in ("$5M", "5 million dollars")
+    )
     assert ours.key == theirs.key
 
 
@@ -137,7 +139,9 @@ def test_a_hedge_is_found_by_its_cue(text: str, cue: str) -> None:
     assert cue in supposed(text)
 
 
-@pytest.mark.parametrize("text", ["Rates fell in May.", "Rates fall.", "A maybug sat there.", "The mighty mine", "It is."])
+@pytest.mark.parametrize(
+    "text", ["Rates fell in May.", "Rates fall.", "A maybug sat there.", "The mighty mine", "It is."]
+)
 def test_a_month_and_a_plain_statement_are_no_hedge(text: str) -> None:
     assert supposed(text) == []
 
@@ -185,7 +189,9 @@ def test_most_words_have_no_pole(word: str) -> None:
     assert pole(word) is None
 
 
-@pytest.mark.parametrize("form", ["drop", "drops", "dropped", "dropping", "decline", "declines", "declined", "declining"])
+@pytest.mark.parametrize(
+    "form", ["drop", "drops", "dropped", "dropping", "decline", "declines", "declined", "declining"]
+)
 def test_a_verb_keeps_its_pole_in_its_regular_forms(form: str) -> None:
     assert pole(form) == pole("fell")
 
