@@ -323,11 +323,12 @@ def _no_less_than_quoted(answer: Answer, found: Search) -> Answer:
     """The answer with the quote that says more of what was asked than its prose does, if there is one."""
     if not answer.text or answer.refused:
         return answer
+    prose = " ".join(sentence.text for sentence in answer.sentences if sentence.verdict == "checked")
     ranked = sorted(answer.quotes, key=lambda quote: -_share(quote.text, found))
     best: Quote | None = ranked[0]
-    if _share(answer.text, found) >= _AS_MUCH * _share(ranked[0].text, found):
+    if _share(prose, found) >= _AS_MUCH * _share(ranked[0].text, found):
         kind = sought(found.query)
-        lacking = kind and not states(answer.text, kind)
+        lacking = kind and not states(prose, kind)
         best = next((quote for quote in ranked if kind and states(quote.text, kind)), None) if lacking else None
     if best is None:
         return answer
