@@ -332,7 +332,9 @@ def _no_less_than_quoted(answer: Answer, found: Search) -> Answer:
         best = next((quote for quote in ranked if kind and states(quote.text, kind)), None) if lacking else None
     if best is None:
         return answer
-    said = f"{prompts.speaker(best.hit)}: “{one_line(best.text)}”"
+    words = one_line(best.text)
+    words = words if words[0] in '“"' else f"“{words}”"
+    said = f"{prompts.speaker(best.hit)}: {words}"
     quoted = Sentence(said, (best.label,), "checked", "quoted, for the prose says less of what was asked")
     return replace(answer, text=f"{answer.text} {cited(quoted)}", sentences=(*answer.sentences, quoted))
 

@@ -129,8 +129,8 @@ def it_speaks_of_the_matter(claim: Claim, sources: Sequence[Source]) -> str:
     """A sentence about the sources, or one that gives orders, is no answer."""
     if _META.search(claim.text) and not any(_META.search(source.text) for source in sources):
         return "it speaks of the sources, not of the matter"
-    words = [word for word in claim.bearing.words if word.content and not word.figure]
-    plain = claim.amounts or any(not claim.text[word.start].isupper() for word in words)
+    words = [word for word in claim.bearing.words if not word.figure and word.text.isalnum()]
+    plain = claim.amounts or any(word.content and not claim.text[word.start].isupper() for word in words)
     if not words or not plain or len(claim.bearing.words) < _SHORTEST:
         return "it is no sentence"
     if inert(claim.text) != claim.text:

@@ -165,7 +165,7 @@ def bearing(sentence: str) -> Bearing:
     text = sentence.replace("’", "'")
     breaks = [match.start() for match in _CLAUSE.finditer(text)]
     words = tuple(replace(word, clause=bisect_left(breaks, word.end)) for word in _words(text))
-    denied = tuple(_scopes(sentence, words, _NEGATORS, _DENIES))
+    denied = (*_scopes(sentence, words, _NEGATORS, _DENIES), *_judged(sentence, words))
     supposed = tuple(_scopes(sentence, words, _HEDGES, _SUPPOSES))
     reversed_ = {key for scope in denied for key in scope.keys[:2]}
     poles = [
@@ -290,6 +290,24 @@ def _scopes(sentence: str, words: Sequence[Word], cues: frozenset[str], phrases:
 
 def _is_month(sentence: str, word: Word) -> bool:
     return word.start > 0 and sentence[word.start : word.end] == "May"
+
+
+def _judged(sentence: str, words: Sequence[Word]) -> Iterator[Scope]:
+    """What is called false: "the story that it cost $5M is untrue"; nearest first."""
+    for at, word in enumerate(words):
+        if word.text not in _FALSE:
+            continue
+        before = [
+            one
+            for one in words[:at]
+            if one.content and not sentence[one.start].isupper() and not one.text.endswith("ly")
+        ]
+        if keys := tuple(one.key for one in reversed(before[-_FAR:])):
+            yield Scope(word.text, keys)
+
+
+_FALSE = frozenset("false untrue wrong incorrect mistaken myth nonsense fiction".split())
+_FAR = 6
 
 
 def _next(words: Sequence[Word], at: int) -> str:

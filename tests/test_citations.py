@@ -347,3 +347,12 @@ def test_what_is_said_again_is_withheld() -> None:
 def test_a_sentence_longer_than_a_page_is_not_compared() -> None:
     (one,) = check("Rates hold " * 200 + "[1].", ())
     assert one.reason == "it is too long to be checked"
+
+
+@pytest.mark.parametrize("word", ["untrue", "plainly false", "a myth"])
+def test_what_a_source_calls_false_is_not_told_as_true(word: str) -> None:
+    source = (quote(1, f"The story that the smelter was rebuilt for $5M is {word}.", "UBS"),)
+    flat, denied = check(
+        f"The smelter was rebuilt for $5M [1]. UBS calls the story that it was rebuilt {word} [1].", source
+    )
+    assert (flat.verdict, denied.verdict) == ("withheld", "checked")
