@@ -335,7 +335,7 @@ def _no_less_than_quoted(answer: Answer, found: Search) -> Answer:
     words = one_line(best.text)
     words = words if words[0] in '“"' else f"“{words}”"
     said = f"{prompts.speaker(best.hit)}: {words}"
-    quoted = Sentence(said, (best.label,), "checked", "quoted, for the prose says less of what was asked")
+    quoted = Sentence(said, (best.label,), "quoted", "the prose says less of what was asked")
     return replace(answer, text=f"{answer.text} {cited(quoted)}", sentences=(*answer.sentences, quoted))
 
 

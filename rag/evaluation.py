@@ -57,8 +57,8 @@ class Outcome:
 
     ``distinct`` is ``documents`` with each document at its first hit only, and ``total`` the number of gold documents.
     ``house`` is who was asked; ``score`` and ``measures`` are the gate's. ``prose`` is the checked text of a model,
-    ``quoted`` the quotes' text; ``written`` is whether prose was wanted at all. ``sentences`` are those that a
-    model wrote, checked and withheld, from ``quotes``.
+    ``told`` the whole answer, ``quoted`` the quotes' text; ``written`` is whether prose was wanted at all.
+    ``sentences`` are those that a model wrote, checked and withheld, from ``quotes``.
     ``cited`` tells of each citation whether it is right, ``supported`` whether one cites the gold passage.
     """
 
@@ -75,6 +75,7 @@ class Outcome:
     prose: str
     quoted: str
     gold_quoted: bool
+    told: str = ""
     written: bool = False
     cited: tuple[bool, ...] = ()
     supported: bool = False
@@ -88,7 +89,7 @@ class Outcome:
     @property
     def shown(self) -> str:
         """What stands as the answer: the prose, or without any the quotes."""
-        return self.prose or self.quoted
+        return self.told or self.quoted
 
     @property
     def withheld(self) -> int:
@@ -205,7 +206,8 @@ def judged(
     """What ``hits``, found in ``searched`` seconds, and ``answer`` are worth; ``gold`` are the ids of each document."""
     ids = frozenset[str]().union(*gold)
     right = {quote.label: _is_right(quote, question, ids) for quote in answer.quotes}
-    cited = [one for sentence in answer.sentences if sentence.verdict == "checked" for one in sentence.labels]
+    cited = [one for sentence in answer.sentences if sentence.verdict != "withheld" for one in sentence.labels]
+    own = tuple(one for one in answer.sentences if one.verdict != "quoted")
     return Outcome(
         gold=question,
         passages=tuple(holds(hit.chunk.text, question.quotes) for hit in hits),
@@ -217,7 +219,8 @@ def judged(
         refused=answer.refused,
         score=gate.score,
         measures=gate.measures,
-        prose="" if answer.refused else answer.text,
+        prose=" ".join(one.text for one in own if one.verdict == "checked"),
+        told="" if answer.refused else answer.text,
         quoted=""
         if answer.refused
         else "\n".join(f"{speaker(quote.hit)}: {one_line(quote.text)}" for quote in answer.quotes),
@@ -225,7 +228,7 @@ def judged(
         written=written,
         cited=tuple(any(right[one]) for one in cited),
         supported=any(right[one][0 if question.quotes else 1] for one in cited),
-        sentences=answer.sentences,
+        sentences=own,
         quotes=answer.quotes,
         note=answer.text if answer.refused else answer.note,
         model=answer.model,

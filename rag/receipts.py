@@ -27,7 +27,7 @@ from rag.errors import SettingsError
 from rag.modelfiles import CATALOGUE
 from rag.models import find
 from rag.present import answer_json, label
-from rag.records import Chunk, Document, Hit, Quote, Sentence
+from rag.records import Chunk, Document, Hit, Quote, Sentence, Verdict
 from rag.sentences import one_line
 from rag.settings import Settings
 from rag.stems import tokens
@@ -49,6 +49,7 @@ _SOUGHT, _LOOKED_AT = 12, 20
 _SETTINGS = (
     "candidates", "chunk_words", "context_tokens", "answer_tokens", "think", "seed",
 )  # fmt: skip
+_VERDICTS: Mapping[str, Verdict] = {"checked": "checked", "withheld": "withheld", "quoted": "quoted"}
 _SPEAKER = ("house", "person", "role", "date")
 _USERINFO = re.compile(r"(?<=://)[^/\s@]{1,500}@")
 
@@ -201,7 +202,7 @@ def _flaw(facts: Any, quotes: Sequence[_Recited], sentences: Sequence[Sentence])
     seals = [_seal(one.label, one.document, one.text_sha256, one.start, one.end, one.text) for one in quotes]
     if seals != facts["receipt"]["quotes"] or any(len(one.text) != one.end - one.start for one in quotes):
         return "its quotes are not those that it was made with"
-    shown = " ".join(_labelled(one) for one in sentences if one.verdict == "checked")
+    shown = " ".join(_labelled(one) for one in sentences if one.verdict != "withheld")
     if not facts["refused"] and _letters(_get(facts, "answer", str)) != _letters(shown):
         return "its answer is not made of its checked sentences"
     return ""
@@ -218,11 +219,11 @@ def _recited(row: object, text_sha256: str) -> _Recited:
 
 def _sentence(row: object) -> Sentence:
     text, labels, verdict = _get(row, "text", str), _get(row, "citations", list), _get(row, "verdict", str)
-    if len(labels) > _MOST_QUOTES or verdict not in ("checked", "withheld"):
+    if len(labels) > _MOST_QUOTES or verdict not in _VERDICTS:
         raise _unusable("a sentence has too many citations, or an unknown verdict")
     if not all(type(one) is int and 1 <= one <= 999 for one in labels):
         raise _unusable("a sentence has an impossible citation")
-    return Sentence(text, tuple(labels), "checked" if verdict == "checked" else "withheld", _get(row, "reason", str))
+    return Sentence(text, tuple(labels), _VERDICTS[verdict], _get(row, "reason", str))
 
 
 def _rows(row: object, name: str, most: int) -> list[object]:
@@ -371,6 +372,10 @@ def _quote(recited: _Recited, document: Document, start: int, catalogue: Catalog
 
 def _rechecked(place: int, sentence: Sentence, quotes: Sequence[Quote]) -> Finding:
     """Whether the check says of a sentence what it said; that one which was withheld would pass now breaks nothing."""
+    if sentence.verdict == "quoted":
+        stands = any(one_line(one.text) in sentence.text for one in quotes if one.label in sentence.labels)
+        detail = "" if stands else "its quote has other words"
+        return Finding("sentence", "unchanged" if stands else "changed", place, detail, broken=not stands)
     again = check(_labelled(sentence), quotes)
     passes = bool(again) and all(one.verdict == "checked" for one in again)
     if sentence.verdict == "withheld":

@@ -17,7 +17,7 @@ Progress = Callable[[int, int | None, str], None]
 
 Role = Literal["author", "quoted"]
 Stretch = Literal["words", "header", "signature", "disclaimer"]
-Verdict = Literal["checked", "withheld"]
+Verdict = Literal["checked", "withheld", "quoted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,10 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of a model's prose, the labels that it cites, and what the check said of it."""
+    """One sentence of a model's prose, the labels that it cites, and what the check said of it.
+
+    A ``quoted`` one is no model's: it is a quote, word for word, beside prose that says less of what was asked.
+    """
 
     text: str
     labels: tuple[int, ...]

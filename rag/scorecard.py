@@ -76,6 +76,10 @@ def _facts(one: Outcome, text: str) -> float | None:
     return float(not _lacking(one, text)) if one.gold.facts else None
 
 
+def _written(one: Outcome) -> str:
+    return " ".join(sentence.text for sentence in one.sentences)
+
+
 def _lacking(one: Outcome, text: str) -> list[str]:
     return [fact.pattern for fact in one.gold.facts if not fact.search(text)]
 
@@ -124,6 +128,7 @@ METRICS: Mapping[str, Metric] = {
         Metric("gold-in-quotes", "quotes", _mean(lambda one: float(one.gold_quoted) if one.gold.quotes else None)),
         Metric("facts-in-quotes", "quotes", _mean(lambda one: _facts(one, one.quoted))),
         Metric("facts-in-answer", "answers", _mean(lambda one: _facts(one, one.shown) if one.written else None)),
+        Metric("facts-in-written", "answers", _mean(lambda one: _facts(one, _written(one)) if one.sentences else None)),
         Metric("facts-in-prose", "answers", _mean(lambda one: _facts(one, one.prose) if one.prose else None)),
         Metric("citation-precision", "answers", _mean(_precision)),
         Metric("citation-recall", "answers", _mean(_recall)),

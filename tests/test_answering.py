@@ -114,7 +114,7 @@ def test_prose_that_says_less_of_what_was_asked_than_a_quote_is_given_that_quote
     with open_desk(settings, ScriptedModel("Earlier research is left out [1].")) as desk:
         answer = desk.ask(QUESTION).answer
     prose, quoted = answer.sentences
-    assert (prose.verdict, quoted.verdict) == ("checked", "checked")
+    assert (prose.verdict, quoted.verdict) == ("checked", "quoted")
     assert quoted.text.startswith("Bernstein (Stacy Rasgon): “The claim that somebody rebuilt OpenAI for $5M is wrong.")
     assert answer.text.startswith("Earlier research is left out [1]. Bernstein (Stacy Rasgon): “")
 

@@ -53,7 +53,8 @@ def test_what_the_model_writes_is_checked_and_judged(desk: Assistant, settings: 
     with Assistant.open(settings, embedder=WordEmbedder(), model=model) as writing:
         (found,) = ask(writing, FIVE, answers=True)
     assert (len(found.sentences), found.withheld, found.cited, found.supported) == (2, 1, (True,), True)
-    assert (found.prose, found.model) == ("Bernstein calls the $5M claim wrong [1].", "scripted")
+    assert (found.prose, found.model) == ("Bernstein calls the $5M claim wrong.", "scripted")
+    assert found.told == "Bernstein calls the $5M claim wrong [1]."
     assert found.usage.prompt_tokens == 7
     assert found.seconds["first-token"] == pytest.approx(0.1, abs=0.09)
     assert set(found.seconds) == {"search", "first-token", "total"}

@@ -73,8 +73,8 @@ def test_another_house_first_is_wrong_and_so_is_nobody() -> None:
 
 
 def test_facts_must_all_match_and_the_quotes_stand_in_for_prose() -> None:
-    right = outcome(written=True, prose="They doubt the $5M.", model="m")
-    wrong = outcome(written=True, prose="They doubt it.", model="m")
+    right = outcome(written=True, prose="They doubt the $5M.", told="They doubt the $5M.", model="m")
+    wrong = outcome(written=True, prose="They doubt it.", told="They doubt it.", model="m")
     without = outcome(written=True, model="m")
     found = measure([right, wrong, without])
     assert found["facts-in-prose"].value == 0.5
