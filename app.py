@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 from rag import cards
 from rag.errors import RagError, SettingsError
-from rag.followups import Exchange
 from rag.guard import HOST, PORT, USER, Guard, password_for
 from rag.receipts import receipt
+from rag.records import Exchange
 
 if TYPE_CHECKING:
     import gradio as gr

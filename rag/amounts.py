@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from typing import Literal
 
-from rag.figures import Figure, figures
+from rag.figures import YEAR, Figure, figures
 from rag.terms import same_figure
 
 Side = Literal["", "least", "most"]
@@ -142,7 +142,10 @@ def bears_out(claimed: Amount, source: Amount) -> bool:
         return theirs.value == f"{ours.value}s"  # "10s" are ten-year bonds
     if claimed.points != source.points or (ours.unit == "" and theirs.value.endswith("-fy")):
         return False
-    if not (same_figure(ours, theirs) or _rounds_to(claimed, theirs)) or (source.past == "old" and not claimed.past):
+    if theirs.unit == "date" and ours.unit == "" and not YEAR.fullmatch(claimed.text):
+        return False  # "2,025 GPUs" is no year
+    rounded = not YEAR.fullmatch(source.text) and _rounds_to(claimed, theirs)
+    if not (same_figure(ours, theirs) or rounded) or (source.past == "old" and not claimed.past):
         return False
     if source.ends and not claimed.ends:
         return claimed.side == ("least" if source.ends == "lower" else "most")

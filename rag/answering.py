@@ -6,6 +6,7 @@ come, and an `Answer` in which only checked sentences count. It does not search,
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -18,12 +19,11 @@ from rag.citations import check
 from rag.coverage import coverage
 from rag.errors import ModelFailed, ModelUnavailable, PromptTooLong, RagError
 from rag.figures import YEAR, figures
-from rag.followups import Exchange
 from rag.gate import Judgement
 from rag.llama import LlamaModel
 from rag.llm import ChatModel, Ended, Piece, PieceStream
 from rag.modelfiles import CATALOGUE, DEFAULT, Generation
-from rag.records import Answer, Progress, Quote, Sentence, Turn, Usage
+from rag.records import Answer, Exchange, Progress, Quote, Sentence, Turn, Usage
 from rag.retrieval import Search
 from rag.sentences import one_line
 from rag.server import ServerModel
@@ -216,6 +216,8 @@ class Reply:
     @property
     def exchange(self) -> Exchange:
         """What a later question may lean on: what was searched and shown, and nothing that a model wrote."""
+        if self.refused:
+            return Exchange(self.searched)
         shown = [one for quote in self.quotes for one in _figures(quote.text)]
         houses = (quote.hit.chunk.voice.house for quote in self.quotes)
         return Exchange(self.searched, tuple(dict.fromkeys(shown)), tuple(dict.fromkeys(filter(None, houses))))
@@ -283,6 +285,8 @@ class Reply:
                 (self._thinking if piece.thought else self._prose).append(piece.text)
                 self._usage = piece.usage or self._usage
                 self._ending = piece.ended
+                if piece.ended == "thought":
+                    self._thinking, self._prose = [*self._thinking, *self._prose], []
                 yield piece
         finally:
             self._running.close()
@@ -309,8 +313,8 @@ def _with_prose(answer: Answer, prose: str, *, unfinished: bool) -> Answer:
     A model that finds nothing in quotes which the gate trusts is the weaker witness: a model of 1.5B wrote NOT_FOUND to
     "What price target …?" above the quote that names it. Where the gate is in doubt, too, it is a refusal.
     """
-    declined = prompts.NOT_FOUND in prose
-    sentences = check(prose.replace(prompts.NOT_FOUND, ""), answer.quotes, unfinished=unfinished)
+    prose, declined = _NOT_FOUND.subn("", prose)
+    sentences = check(prose, answer.quotes, unfinished=unfinished)
     text = " ".join(cited(sentence) for sentence in sentences if sentence.verdict == "checked")
     if declined and not text:
         if answer.support < _TRUSTED:
@@ -332,11 +336,16 @@ def _no_less_than_quoted(answer: Answer, found: Search) -> Answer:
         best = next((quote for quote in ranked if kind and states(quote.text, kind)), None) if lacking else None
     if best is None:
         return answer
-    words = one_line(best.text)
-    words = words if words[0] in '“"' else f"“{words}”"
-    said = f"{prompts.speaker(best.hit)}: {words}"
-    quoted = Sentence(said, (best.label,), "quoted", "the prose says less of what was asked")
+    quoted = in_full(best)
     return replace(answer, text=f"{answer.text} {cited(quoted)}", sentences=(*answer.sentences, quoted))
+
+
+def in_full(quote: Quote) -> Sentence:
+    """A quote as a sentence of an answer: who says it, and all of its words."""
+    words = one_line(quote.text)
+    words = words if words[0] in '“"' else f"“{words}”"
+    said = f"{prompts.speaker(quote.hit)}: {words}"
+    return Sentence(said, (quote.label,), "quoted", "the prose says less of what was asked")
 
 
 def _share(text: str, found: Search) -> float:
@@ -347,6 +356,7 @@ def _share(text: str, found: Search) -> float:
 # Prose may leave this much of the best quote's share of the question unsaid.
 _AS_MUCH = 0.7
 
+_NOT_FOUND = re.compile(rf"{prompts.NOT_FOUND}|^\W*not[ _]found\W*$", re.IGNORECASE | re.MULTILINE)
 # What the gate is surer of than this, a model's NOT_FOUND does not overrule: of ten unanswerable questions that it let
 # pass, the stand-in wrote that to six, all below; of 33 answerable ones to four, and one of them was above.
 _TRUSTED = 0.75

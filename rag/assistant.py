@@ -21,14 +21,14 @@ from rag.answering import ModelLoader, Reply, generation, is_here
 from rag.comparing import Comparison, compare
 from rag.embedding import Embedder, SentenceTransformerEmbedder
 from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, ModelUnavailable, RagError, SettingsError
-from rag.followups import Exchange, completed
+from rag.followups import completed
 from rag.gate import GATE, Gate, Judgement, Notes, gate_for, judge
 from rag.houses import canonical, use
 from rag.llm import ChatModel
 from rag.modelfiles import DEFAULT
 from rag.ownership import ownership
 from rag.quoting import choose_quotes
-from rag.records import Hit, Progress, SyncReport
+from rag.records import Exchange, Hit, Progress, SyncReport
 from rag.reranking import Reranker
 from rag.retrieval import Retriever, Search
 from rag.scanning import require_corpus

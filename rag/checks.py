@@ -40,7 +40,8 @@ def figures_are_there(claim: Claim, sources: Sequence[Source]) -> str:
     missing = [
         one.text.strip()
         for one in claim.amounts
-        if not any(
+        if not any(_is_the_date_of(one, source, claim.text) for source in sources)
+        and not any(
             bears_out(one, other) and _same_per(one, other, texts) and (falls or _same_sign(one, other))
             for other in stated
         )
@@ -118,11 +119,22 @@ def _limits(text: str, group: frozenset[str]) -> list[str]:
 def one_voice_is_not_all(claim: Claim, sources: Sequence[Source]) -> str:
     """Analysts, banks or everybody say it only where more than one house does, or a source says so."""
     match = _EVERYBODY.search(claim.text)
-    if not match or claim.houses or len({name for source in sources for name in source.voices}) > 1:
+    if not match or _of_a_house(claim.text, match) or len({name for source in sources for name in source.voices}) > 1:
         return ""
     if any(re.search(rf"\b{match[0].split()[-1]}\b", source.text, re.IGNORECASE) for source in sources):
         return ""
     return f"{_labels(sources)} is one voice, not “{match[0].lower()}”"
+
+
+def _of_a_house(text: str, match: re.Match[str]) -> bool:
+    """Whether those are the analysts of a house that is named beside them: "Citi analysts", "analysts at Citi"."""
+    if any(start <= match.start() < end for start, end, _ in houses_named(text)):
+        return True  # "DNB Markets"
+    near = text[max(0, match.start() - 40) : match.end() + 20]
+    return bool(houses_named(near)) and not _OTHERS.search(match[0])
+
+
+_OTHERS = re.compile(r"most|many|several|all|other|both|every|consensus|market|peers|investors", re.IGNORECASE)
 
 
 def it_speaks_of_the_matter(claim: Claim, sources: Sequence[Source]) -> str:
@@ -232,7 +244,7 @@ _LIKE = {
 _OLD = re.compile(r"\b(?:from|previously|formerly|was)\s(?:an?\s)?$", re.IGNORECASE)
 _EVERYBODY = re.compile(
     r"\b(?:(?:most|many|several|all|some|other|the|both)\s)?(?:analysts|banks|brokers|houses|economists|strategists"
-    r"|experts|investors|everyone|everybody|consensus)\b",
+    r"|experts|investors|markets|peers|everyone|everybody|consensus)\b",
     re.IGNORECASE,
 )
 _THINGS = r"(?:sources?|passages?|quotes?|excerpts?|context|documents?|texts?)"
@@ -244,7 +256,7 @@ _META = re.compile(
     re.IGNORECASE,
 )
 _SHORTEST = 3
-_LINK = re.compile(r"https?://|www\.|\]\(", re.IGNORECASE)
+_LINK = re.compile(r"https?://|www\.|\]\(|\w@\w|\w\.(?:com|net|org|io|info|biz|ru|cn)\b", re.IGNORECASE)
 _ORDER = re.compile(
     r"\b(?:ignore|disregard|forget|obey|follow)\b.{0,40}\b(?:instructions?|sources?|rules?|prompts?|notes?|text)\b"
     r"|\bsystem prompt\b|\bas an ai\b|\b(?:ai|language\smodels?|assistants?|chatbots?)\b.{0,30}\b(?:must|should)\b",
@@ -255,7 +267,16 @@ _ORDER = re.compile(
 # Names
 
 _MONTHS = frozenset(day[:3] for day in CALENDAR)
-_SAME = ({"us", "usa", "america", "american", "states", "united"}, {"uk", "britain", "british"}, {"eu", "europe"})
+_SAME = (
+    {"fed", "federal", "reserve"},
+    {"boe", "bank", "england"},
+    {"ecb", "european", "central"},
+    {"eps", "earnings", "share"},
+    {"yoy", "year"},
+    {"us", "usa", "america", "american", "states", "united"},
+    {"uk", "britain", "british"},
+    {"eu", "europe"},
+)
 
 
 def _known(token: str, known: frozenset[str], shown: frozenset[str]) -> bool:
@@ -277,7 +298,7 @@ _DEMONYM = re.compile(r"(?:ese|ish|ian|ean|an|s|i)$")
 
 # Quotations
 
-_OMITTED = re.compile(r"\s?(?:\.\.\.|…|\[[^\]]*\])\s?")
+_OMITTED = re.compile(r"\s?(?:\[(?:\.\.\.|…)\]|\.\.\.|…)\s?")
 _FOLDED = str.maketrans({**dict.fromkeys('‘’‚‛“”„«»"`´', "'"), **dict.fromkeys("‐‑‒–—−", "-"), "\u00ad": ""})
 
 
@@ -287,7 +308,7 @@ def _holds(source: Source, quotation: str) -> bool:
     for part in _OMITTED.split(quotation):
         wanted = folded(part).strip(" .,;:!?'-")
         found = text.find(wanted, at)
-        if found < 0:
+        if found < 0 or (at and re.search(r"[.!?]\s", text[at:found])):
             return False
         at = found + len(wanted)
     return True
@@ -301,6 +322,16 @@ def folded(text: str) -> str:
 # Figures
 
 _AFTER_FIGURE = 30
+
+
+def _is_the_date_of(claimed: Amount, source: Source, text: str) -> bool:
+    """Whether a claim tells when the source was written ("on 27 January"); that is no date of what it speaks of."""
+    told = claimed.figure.unit == "date" and claimed.figure.value.count("-") and claimed.figure.value[-2:].isdigit()
+    behind = _UNTIL.search(text, 0, claimed.figure.start)
+    return bool(told and not behind and source.date.figure.value.endswith(claimed.figure.value))
+
+
+_UNTIL = re.compile(r"\b(?:by|until|till|before|after|since|from|to|in)\s$", re.IGNORECASE)
 
 
 def _same_sign(claimed: Amount, source: Amount) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag.amounts import Amount, amounts
 from rag.companies import companies_named
@@ -55,6 +55,7 @@ class Source:
 
     label: int
     text: str
+    date: Amount
     amounts: tuple[Amount, ...]
     sentences: tuple[Bearing, ...]
     content: frozenset[str]
@@ -62,14 +63,17 @@ class Source:
     names: frozenset[str]
     houses: frozenset[str]
     voices: frozenset[str]
+    own: str | None
 
     @classmethod
     def of(cls, quote: Quote) -> Source:
         """Read ``quote`` with what stands on its card: who said it and when."""
         hit = quote.hit
         text = one_line(quote.text)
-        card = f"{speaker(hit)}, {hit.date:%A %d %B %Y}"
-        around = f"{text}\n{card}\n{hit.document.title}\n{one_line(hit.chunk.text)}"
+        card = speaker(hit)
+        # "It is our top pick": whose, the passage around it says; a quote that names a firm speaks of that one.
+        beyond = "" if companies_named(text, True) else one_line(hit.chunk.text)
+        around = f"{text}\n{card}\n{hit.document.title}\n{beyond}"
         own = hit.chunk.voice.house or (hit.document.house if hit.chunk.voice.role == "author" else None)
         named = {name for _, _, name in houses_named(text)}
         voices = {own} if own else set()
@@ -77,14 +81,31 @@ class Source:
         return cls(
             quote.label,
             text,
-            (*amounts(text), *amounts(card)),
+            amounts(f"{hit.date:%d %B %Y}")[0],
+            amounts(text),
             said,
             frozenset(word.key for one in said for word in one.words) | frozenset(stems(f"{hit.document.title}")),
-            frozenset(tokens(card)) | frozenset(tokens(text)),
+            frozenset(tokens(speaker(hit))) | frozenset(tokens(text)),
             frozenset(tokens(around)) | frozenset(ticker for _, _, ticker in companies_named(around, True)),
             frozenset({*named, *voices, hit.document.house or ""} - {""}),
             frozenset({*voices, *_speaking(text)}),
+            own,
         )
+
+    def heard(self, house: str) -> Source:
+        """What of it ``house`` says: the stretches that give the word to it, or to nobody where the card is its own."""
+        stretches = [(part, frozenset(_speaking(part))) for part in _STRETCH.split(self.text)]
+        kept = [part for part, speaking in stretches if house in speaking or (not speaking and house == self.own)]
+        if not kept or len(kept) == len(stretches):
+            return self
+        text = " ".join(kept)
+        said = bearings(text)
+        content = frozenset(word.key for one in said for word in one.words)
+        return replace(self, text=text, amounts=amounts(text), sentences=said, content=content)
+
+
+# "Goldman expects $90; we think this is too high".
+_STRETCH = re.compile(r"(?<=[.!?;])\s+|,\s(?=(?:but|which|while|whereas|though|although|we)\b)")
 
 
 # Names
@@ -137,9 +158,18 @@ _AHEAD = re.compile(
 
 def _speaking(text: str) -> Iterator[str]:
     """The houses that are said to say something in ``text``."""
-    for start, end, house in houses_named(text):
-        if SAYS_BEHIND.match(text, end) or _AHEAD.search(text[max(0, start - 60) : start]):
+    spans = houses_named(text)
+    speaks = False
+    for (start, end, house), following in zip(reversed(spans), [None, *reversed(spans)], strict=False):
+        # "UBS and Citi think".
+        joined = following is not None and _JOINT.fullmatch(text, end, following[0])
+        ahead = _AHEAD.search(text[max(0, start - 60) : start])
+        speaks = bool(SAYS_BEHIND.match(text, end) or ahead or (speaks and joined))
+        if speaks:
             yield house
+
+
+_JOINT = re.compile(r"\s?(?:,|and|&|or)\s?(?:and\s)?")
 
 
 # Quotations

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from rag import cuewords as cue
@@ -21,15 +20,7 @@ from rag.companies import companies_named
 from rag.figures import YEAR, Figure, figures
 from rag.mentions import Token, tokens_of
 from rag.questions import understand
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One question as it was searched, and what was shown for it: figures and houses of the quotes, best first."""
-
-    question: str
-    figures: tuple[str, ...] = ()
-    houses: tuple[str, ...] = ()
+from rag.records import Exchange
 
 
 def completed(question: str, past: Sequence[Exchange], *, people: Collection[str] = ()) -> str:
@@ -37,6 +28,8 @@ def completed(question: str, past: Sequence[Exchange], *, people: Collection[str
 
     Of ``past``, oldest first, the latest that is no fragment is carried on, unless it has more than 500 characters.
     """
+    if _ASIDE.fullmatch(_plain(question)):
+        return question
     new = _Followup(question, people)
     last = next((one for one in reversed(past[-_REMEMBERED:]) if _is_whole(one.question, people)), None)
     if last is None or not new.core or len(question) > _LONGEST_FOLLOWUP or len(last.question) > _LONGEST:
@@ -67,6 +60,10 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).strip(_STOPS)
 
 
+_ASIDE = re.compile(
+    r"(?i)(?:and\s)?(?:in\s(?:german|english|french|detail|short|brief|general|other\swords)|for\s(?:example|instance)"
+    r"|of\scourse|at\sleast|to\sbe\s\w+|(?:without|besides)\b.*)(?:\splease)?"
+)
 _STOPS = " \t\n?!.…,;"
 _COURTESIES = frozenset("thank thx cheers hello hi hey great good nice cool perfect lot bye morning evening".split())
 _LEAD = re.compile(

@@ -413,6 +413,8 @@ class LlamaModel:
                     return
                 token = llama_cpp.llama_sampler_sample(sampler, self._context, -1)
                 if self._vocabulary.is_marker(token):
+                    if not thought and token in self._vocabulary.think[1:]:
+                        run.ended = "thought"  # it was told not to think, and did
                     return
                 ids.append(token)
                 yield token

@@ -20,8 +20,10 @@ from rag.records import Turn, Usage
 # piece is back within milliseconds.
 _PATIENCE, _POLL_SECONDS = 1.0, 0.05
 
-Ended = Literal["done", "budget", "loop"]
-"""Whether a model was done, or why it was stopped: its tokens were used up, or it said the same again and again."""
+Ended = Literal["done", "budget", "loop", "thought"]
+"""Whether a model was done, or why it was stopped: its tokens were used up, it said the same again and again, or what
+it wrote for an answer turned out to be a thought.
+"""
 
 
 @dataclass(frozen=True, slots=True)

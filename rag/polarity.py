@@ -49,6 +49,7 @@ _HEDGES = frozenset(
 # What a negation reaches ends here; so does what a hedge reaches.
 _STOPS = frozenset([*".,;:!?()—–", "but", "while", "whereas", "although", "though", "because", "which", "who", "and"])
 _REACH = 4
+_FARTHEST = 16
 
 # Words of two poles. A sentence that has one where its source has only the other turns it round.
 _POLES = """
@@ -294,16 +295,12 @@ def _is_month(sentence: str, word: Word) -> bool:
 
 def _judged(sentence: str, words: Sequence[Word]) -> Iterator[Scope]:
     """What is called false: "the story that it cost $5M is untrue"; nearest first."""
-    for at, word in enumerate(words):
-        if word.text not in _FALSE:
-            continue
-        before = [
-            one
-            for one in words[:at]
-            if one.content and not sentence[one.start].isupper() and not one.text.endswith("ly")
-        ]
-        if keys := tuple(one.key for one in reversed(before[-_FAR:])):
-            yield Scope(word.text, keys)
+    before: list[str] = []
+    for word in words:
+        if word.text in _FALSE and before:
+            yield Scope(word.text, tuple(reversed(before[-_FAR:])))
+        if word.content and not sentence[word.start].isupper() and not word.text.endswith("ly"):
+            before.append(word.key)
 
 
 _FALSE = frozenset("false untrue wrong incorrect mistaken myth nonsense fiction".split())
@@ -330,7 +327,7 @@ def _led_to(words: Sequence[Word]) -> tuple[str, ...]:
 def _reached(sentence: str, words: Sequence[Word]) -> tuple[str, ...]:
     """The content behind a cue; a name is what is spoken of, and not what is denied of it."""
     keys: list[str] = []
-    for word in words:
+    for word in words[:_FARTHEST]:
         if len(keys) == _REACH or (word.text in _STOPS and (keys or word.text in ".;:!?")):
             break
         if word.content and not sentence[word.start].isupper():

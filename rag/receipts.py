@@ -22,11 +22,13 @@ from types import NoneType
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from rag import __version__
-from rag.citations import check
+from rag.answering import cited, in_full
+from rag.citations import CUT_OFF, REPEATED, Sources, check, prepared
 from rag.errors import SettingsError
 from rag.modelfiles import CATALOGUE
 from rag.models import find
 from rag.present import answer_json, label
+from rag.prompts import REFUSAL
 from rag.records import Chunk, Document, Hit, Quote, Sentence, Verdict
 from rag.sentences import one_line
 from rag.settings import Settings
@@ -202,8 +204,11 @@ def _flaw(facts: Any, quotes: Sequence[_Recited], sentences: Sequence[Sentence])
     seals = [_seal(one.label, one.document, one.text_sha256, one.start, one.end, one.text) for one in quotes]
     if seals != facts["receipt"]["quotes"] or any(len(one.text) != one.end - one.start for one in quotes):
         return "its quotes are not those that it was made with"
-    shown = " ".join(_labelled(one) for one in sentences if one.verdict != "withheld")
-    if not facts["refused"] and _letters(_get(facts, "answer", str)) != _letters(shown):
+    shown = " ".join(cited(one) for one in sentences if one.verdict != "withheld")
+    told = _get(facts, "answer", str)
+    if facts["refused"] and not told.startswith(REFUSAL):
+        return "its refusal is none"
+    if not facts["refused"] and told != shown:
         return "its answer is not made of its checked sentences"
     return ""
 
@@ -211,7 +216,7 @@ def _flaw(facts: Any, quotes: Sequence[_Recited], sentences: Sequence[Sentence])
 def _recited(row: object, text_sha256: str) -> _Recited:
     start, end, text = _get(row, "start", int), _get(row, "end", int), _get(row, "text", str)
     number = _get(row, "n", int)
-    if not 1 <= number <= 999 or not 0 <= start < end <= 1 << 40 or not text.strip():
+    if not 1 <= number <= 999 or not 0 <= start < end <= 1 << 40 or not text.strip() or len(text) > _MOST_LETTERS:
         raise _unusable("a quote has an impossible number, place or text")
     speaker = tuple(_get(row, name, str, NoneType) for name in _SPEAKER)
     return _Recited(number, _get(row, "document", str), _get(row, "path", str), text, start, end, speaker, text_sha256)
@@ -251,10 +256,6 @@ def _unusable(reason: str) -> SettingsError:
 
 def _labelled(sentence: Sentence) -> str:
     return " ".join((sentence.text, *(f"[{number}]" for number in sentence.labels)))
-
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text))
 
 
 # ---------------------------------------------------------------------------------------------- verifying
@@ -304,7 +305,8 @@ def verify(facts: object, catalogue: Catalogue, digest_of: Callable[[str], str |
             quote, speaker = _quote(recited, document, start, catalogue)
             quotes += [quote] if quote else []
             findings.append(speaker)
-    findings += [_rechecked(place, one, quotes) for place, one in enumerate(recorded.sentences, start=1)]
+    sources = prepared(quotes)
+    findings += [_rechecked(place, one, quotes, sources) for place, one in enumerate(recorded.sentences, start=1)]
     findings.append(_index(recorded, catalogue))
     if recorded.model:
         name, sha256 = recorded.model
@@ -370,13 +372,15 @@ def _quote(recited: _Recited, document: Document, start: int, catalogue: Catalog
     return quote, Finding("speaker", state, recited.label, "; ".join(changes), broken=bool(changes))
 
 
-def _rechecked(place: int, sentence: Sentence, quotes: Sequence[Quote]) -> Finding:
+def _rechecked(place: int, sentence: Sentence, quotes: Sequence[Quote], sources: Sources) -> Finding:
     """Whether the check says of a sentence what it said; that one which was withheld would pass now breaks nothing."""
+    if sentence.reason in (REPEATED, CUT_OFF):  # which no quote has to do with
+        return Finding("sentence", "unchanged", place)
     if sentence.verdict == "quoted":
-        stands = any(one_line(one.text) in sentence.text for one in quotes if one.label in sentence.labels)
+        stands = any(in_full(one).text == sentence.text for one in quotes if one.label in sentence.labels)
         detail = "" if stands else "its quote has other words"
         return Finding("sentence", "unchanged" if stands else "changed", place, detail, broken=not stands)
-    again = check(_labelled(sentence), quotes)
+    again = check(_labelled(sentence), sources)
     passes = bool(again) and all(one.verdict == "checked" for one in again)
     if sentence.verdict == "withheld":
         detail = "it was withheld, and would pass now" if passes else ""

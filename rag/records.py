@@ -134,6 +134,15 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """One question as it was searched, and what was shown for it: figures and houses of the quotes, best first."""
+
+    question: str
+    figures: tuple[str, ...] = ()
+    houses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One message of a conversation, as a model sees it."""
 

@@ -62,9 +62,9 @@ class _Splitter:
         elif text:
             yield Piece(text, self._thought)
 
-    def end(self) -> Iterator[Piece]:
+    def end(self, *, thought: bool = False) -> Iterator[Piece]:
         text, self._held = self._held, ""
-        yield from self._emit(text, known=False)
+        yield from self._emit(text, known=thought)
         self._thought = False
 
     def _emit(self, text: str, *, known: bool) -> Iterator[Piece]:
@@ -90,16 +90,20 @@ class Delta:
 def split_thought(deltas: Iterable[Delta], *, opened: bool | None) -> Iterator[Piece]:
     """Tell thought from answer: by the server's own split, and by ``<think>…</think>``, however it is cut.
 
+    What is cut off before any tag is a thought: an answer would have been shorter than the room for both.
+
     ``opened`` says whether the template has opened the thought: then text without a closer is all thought.
     None means that nobody knows: text is held until the first tag tells, and is an answer if none comes.
     """
     splitter = _Splitter(opened)
+    cut = False
     for delta in deltas:
+        cut = cut or delta.cut
         if delta.thought:
             yield from splitter.end()  # the server splits, so what follows is the answer
             yield Piece(delta.thought, True)
         yield from splitter.feed(delta.content)
-    yield from splitter.end()
+    yield from splitter.end(thought=cut)
 
 
 def server_host(url: str) -> str:
@@ -171,7 +175,9 @@ class ServerModel:
     def _open(self) -> httpx.Client:
         import httpx
 
-        key = os.environ.get("RAG_API_KEY", "")
+        key = os.environ.get("RAG_API_KEY", "").strip()
+        if not key.isprintable():
+            raise ModelFailed("RAG_API_KEY holds what no key does.", remedy="Write the key alone, without line breaks.")
         try:
             httpx.URL(self._url)
             return httpx.Client(

@@ -21,34 +21,49 @@ _DOUBTFUL = frozenset("may might could possibly perhaps maybe likely unlikely po
 
 
 def denied(claim: Bearing, said: Sequence[Bearing]) -> str:
-    """What is asserted in one and denied in the other."""
-    asserted = _joined(one.asserted for one in said)
-    theirs = frozenset(key for one in said for scope in one.denied for key in scope.keys)
-    cues = {scope.cue for one in said for scope in one.denied} - {"not", "no"}
-    for scope in claim.denied:
-        if scope.cue in cues or not theirs.isdisjoint(scope.keys):
-            continue
-        if _reached(scope.keys, asserted):
-            return f"does not say “{scope.cue}”"
+    """What is asserted in one and denied in the other.
+
+    In the sentences of the source that are nearest to the claim; or in any, where the source asserts it nowhere.
+    """
     ours = frozenset(key for scope in claim.denied for key in scope.keys)
-    for scope in (scope for one in said for scope in one.denied):
-        if not ours.isdisjoint(scope.keys) or any(_reached(scope.keys, one.asserted) for one in said):
-            continue
-        if _reached(scope.keys, claim.asserted):
+    for scope in (scope for one in said for scope in one.denied if ours.isdisjoint(scope.keys)):
+        if _reached(scope.keys, claim.asserted) and not any(_reached(scope.keys, one.asserted) for one in said):
+            return f"says “{scope.cue}”"
+    reasons = [_denied(claim, ours, one) for one in _nearest(claim, said)]
+    return "" if "" in reasons else next(iter(reasons), "")
+
+
+def _denied(claim: Bearing, ours: frozenset[str], one: Bearing) -> str:
+    theirs = frozenset(key for scope in one.denied for key in scope.keys)
+    cues = {scope.cue for scope in one.denied} - {"not", "no"}
+    for scope in claim.denied:
+        if scope.cue not in cues and theirs.isdisjoint(scope.keys) and _reached(scope.keys, one.asserted):
+            return f"does not say “{scope.cue}”"
+    for scope in one.denied:
+        if ours.isdisjoint(scope.keys) and _reached(scope.keys, claim.asserted):
             return f"says “{scope.cue}”"
     return ""
 
 
+def _nearest(claim: Bearing, said: Sequence[Bearing]) -> list[Bearing]:
+    """The sentences that share most words with the claim."""
+    shared = [len(one.content & claim.content) for one in said]
+    return [one for one, count in zip(said, shared, strict=True) if count == max(shared)]
+
+
 def hedged(claim: Bearing, said: Sequence[Bearing]) -> str:
-    """What is certain in one and only supposed in the other."""
-    certain = _joined(one.content for one in said if not one.supposed)
+    """What is certain in one and only supposed in the other, likewise."""
+    reasons = [_hedged(claim, one) for one in _nearest(claim, said)]
+    return "" if "" in reasons else next(iter(reasons), "")
+
+
+def _hedged(claim: Bearing, one: Bearing) -> str:
     if not claim.supposed:
-        scopes = (scope for one in said for scope in one.supposed)
-        cue = next((scope.cue for scope in scopes if _reached(scope.keys, claim.content - certain)), "")
+        cue = next((scope.cue for scope in one.supposed if _reached(scope.keys, claim.content)), "")
         return f"only says “{cue}”" if cue else ""
-    if any(one.supposed for one in said):
+    if one.supposed:
         return ""
-    cue = next((one.cue for one in claim.supposed if one.cue in _DOUBTFUL and _reached(one.keys, certain)), "")
+    cue = next((two.cue for two in claim.supposed if two.cue in _DOUBTFUL and _reached(two.keys, one.content)), "")
     return f"does not say “{cue}”" if cue else ""
 
 
@@ -85,7 +100,7 @@ def misplaced(claim: Bearing, said: Sequence[Bearing]) -> str:
 def _other_course(claim: Bearing, word: Word, places: Sequence[tuple[Bearing, Word]]) -> str:
     ours = _course(claim, word)
     courses = [_course(one, other) for one, other in places]
-    theirs = [course for course in courses if course and ours and course[1] == -ours[1]]
+    theirs = [course for course in courses if course and ours and course[1] == -ours[1] and course[0] != ours[0]]
     if ours and len(theirs) == len(courses):
         return f"says “{theirs[0][0]}” of {word.text}, not “{ours[0]}”"
     return ""

@@ -28,10 +28,9 @@ import pytest
 import app
 from rag.comparing import Comparison, Row
 from rag.errors import IndexMissing, ModelFailed, SettingsError
-from rag.followups import Exchange
 from rag.gate import Judgement
 from rag.guard import USER
-from rag.records import Answer, Quote, Sentence, Turn
+from rag.records import Answer, Exchange, Quote, Sentence, Turn
 from rag.settings import Settings
 from rag.stances import Stance
 from tests.conftest import BERNSTEIN

@@ -74,7 +74,7 @@ def reason(check: Check, sentence: str, *sources: Source) -> str:
         "It is “tin's glut, at 40–50 kt”.",
         "It is “near” — and that tin’s glut … a matter of months”.",
         "The board said “no deal [...] near”.",
-        "The board said “no [big] deal is near”.",
+        "The board said “no […] deal is near”.",
         "The board said that no deal is near.",
     ],
 )

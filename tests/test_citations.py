@@ -157,9 +157,9 @@ def test_a_fabricated_quotation_is_moved_nowhere() -> None:
     assert only("The board says “no deal was near” [2].").verdict == "withheld"
 
 
-def test_a_sentence_of_two_sources_of_one_house_gets_the_one_that_it_does_not_cite() -> None:
+def test_a_sentence_made_of_pieces_of_two_sources_is_withheld() -> None:
     sentence = only("The smelter cost $5M to build and restarts in June with feed from three mines [1].")
-    assert (sentence.verdict, sentence.labels) == ("checked", (1, 3))
+    assert sentence.verdict == "withheld"
 
 
 def test_a_sentence_is_not_pieced_together_from_two_houses() -> None:
@@ -356,3 +356,44 @@ def test_what_a_source_calls_false_is_not_told_as_true(word: str) -> None:
         f"The smelter was rebuilt for $5M [1]. UBS calls the story that it was rebuilt {word} [1].", source
     )
     assert (flat.verdict, denied.verdict) == ("withheld", "checked")
+
+
+RATES = (
+    quote(1, "We expect the Fed to cut rates twice this year, and see gold at $3,000.", "UBS"),
+    quote(2, "The ECB will hold in June.", "UBS"),
+    quote(3, "Gold is too dear for us at any price of the last month.", "Citi"),
+)
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "UBS expects the ECB to cut rates twice this year [1].",
+        "UBS expects the ECB to cut rates twice this year [1][2].",
+        "UBS and Citi see gold at $3,000 [1][3].",
+        "UBS sees gold at $3,000 by 27 January [1].",
+        "UBS used 2,025 of them at $3,000 for gold [1].",
+    ],
+)
+def test_no_sentence_is_put_together_from_what_its_sources_say_of_something_else(prose: str) -> None:
+    (sentence,) = check(prose, RATES)
+    assert sentence.verdict == "withheld"
+
+
+def test_a_house_that_a_source_quotes_answers_only_for_its_own_words() -> None:
+    source = (quote(1, "Analysts at Goldman Sachs expect oil at $90; we think this is too high.", "Citi"),)
+    verdicts = [
+        one.verdict
+        for one in check("Goldman Sachs thinks this is too high [1]. Goldman Sachs expects oil at $90 [1].", source)
+    ]
+    assert verdicts == ["withheld", "checked"]
+
+
+def test_a_denial_is_not_forgotten_for_what_is_asserted_of_another_month() -> None:
+    source = (quote(1, "We do not see rate cuts in June. We see rate cuts in July.", "UBS"),)
+    assert [
+        one.verdict for one in check("UBS sees rate cuts in June [1]. UBS sees rate cuts in July [1].", source)
+    ] == [
+        "withheld",
+        "checked",
+    ]

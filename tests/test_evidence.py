@@ -144,8 +144,9 @@ def test_a_source_has_its_label_and_its_text_on_one_line() -> None:
     assert (one.label, one.text) == (3, "Tin fell 4%.")
 
 
-def test_the_date_on_the_card_is_a_figure_of_the_source() -> None:
-    assert "2025-03-11" in {amount.figure.value for amount in source("Tin fell.").amounts}
+def test_the_date_on_the_card_is_no_figure_of_what_the_source_speaks_of() -> None:
+    told = source("Tin fell.")
+    assert (told.date.figure.value, told.amounts) == ("2025-03-11", ())
 
 
 def test_the_house_of_the_voice_speaks_in_its_source() -> None:

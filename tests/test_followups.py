@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.followups import Exchange, completed
+from rag.followups import completed
 from rag.questions import Query, understand
+from rag.records import Exchange
 
 TODAY = date(2025, 3, 13)
 PEOPLE = ("Ana Petrov", "Henry Marsh", "Sun-Mi Park")
