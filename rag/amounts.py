@@ -55,6 +55,8 @@ _PAST = re.compile(
 _ABOUT = re.compile(
     r"(?:\b(?:about|around|roughly|approximately|nearly|almost|some|close\sto|c\.|ca\.)|~)\s?$", re.IGNORECASE
 )
+_STEP = re.compile(r"\b(by|to)\s(?:about\s|an?\s|c\.\s?)?$", re.IGNORECASE)
+_TIME = re.compile(r"[\s-](year|quarter|month|week|day|hour|minute)s?\b", re.IGNORECASE)
 _JOINED = re.compile(r"\s?[-–—]\s?|\s(?:to|and)\s", re.IGNORECASE)
 _BETWEEN = re.compile(r"\bbetween\s*$", re.IGNORECASE)
 
@@ -67,7 +69,8 @@ class Amount:
     """A figure with its unit and what it is counted per ("usd/hour"), and what bounds it ("less than").
 
     ``points`` tells percentage points from per cent, ``past`` tells what something was, and what it was before,
-    ``about`` that it is rounded, ``ends`` which end of a range it is.
+    ``about`` that it is rounded, ``step`` whether something moved by it or to it, ``time`` the unit of a time that it
+    counts ("month"), ``ends`` which end of a range it is.
     """
 
     figure: Figure
@@ -77,6 +80,8 @@ class Amount:
     points: bool = False
     past: Literal["", "was", "old"] = ""
     about: bool = False
+    step: str = ""
+    time: str = ""
     ends: Literal["", "lower", "upper"] = ""
 
     @property
@@ -105,7 +110,13 @@ def _amount(text: str, figure: Figure, end: Literal["", "lower", "upper"]) -> Am
     written = text[figure.start : figure.end]
     points = bool(_POINTS.search(written)) if figure.unit == "%" else bool(_POINTS_BEHIND.match(text, figure.end))
     about = bool(_ABOUT.search(text, max(0, figure.start - _BEFORE), figure.start))
-    return Amount(figure, written, unit, limits, points, _past(text, figure), about, end)
+    return Amount(figure, written, unit, limits, points, _past(text, figure), about, *_step_and_time(text, figure), end)
+
+
+def _step_and_time(text: str, figure: Figure) -> tuple[str, str]:
+    step = _STEP.search(text, max(0, figure.start - _BEFORE), figure.start)
+    time = _TIME.match(text, figure.end)
+    return step[1].lower() if step else "", time[1].lower() if time and not figure.unit else ""
 
 
 def _past(text: str, figure: Figure) -> Literal["", "was", "old"]:
@@ -140,6 +151,8 @@ def bears_out(claimed: Amount, source: Amount) -> bool:
         return _same_points(ours, theirs)
     if ours.unit == "" and theirs.unit == "name":
         return theirs.value == f"{ours.value}s"  # "10s" are ten-year bonds
+    if claimed.time != source.time or (claimed.step and source.step and claimed.step != source.step):
+        return False
     if claimed.points != source.points or (ours.unit == "" and theirs.value.endswith("-fy")):
         return False
     if theirs.unit == "date" and ours.unit == "" and not YEAR.fullmatch(claimed.text):

@@ -284,3 +284,18 @@ def test_twenty_kilobytes_of_one_word_take_no_time(unit: str) -> None:
     started = time.perf_counter()
     amounts(unit * (20_000 // len(unit)))
     assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("claimed", "source", "held"),
+    [
+        ("two months", "for ~2 months", True),
+        ("two years", "two months", False),
+        ("two GPUs", "two months", False),
+        ("rose by 40%", "rose 40%", True),
+        ("rose by 40%", "rose to 40%", False),
+        ("the 10-year yield", "10s", True),
+    ],
+)
+def test_a_time_keeps_its_unit_and_a_step_its_kind(claimed: str, source: str, held: bool) -> None:
+    assert bears_out(amounts(claimed)[0], amounts(source)[0]) is held
