@@ -71,9 +71,7 @@ class Source:
         hit = quote.hit
         text = one_line(quote.text)
         card = speaker(hit)
-        # "It is our top pick": whose, the passage around it says; a quote that names a firm speaks of that one.
-        beyond = "" if companies_named(text, True) else one_line(hit.chunk.text)
-        around = f"{text}\n{card}\n{hit.document.title}\n{beyond}"
+        around = f"{text}\n{card}\n{hit.document.title}\n{_around(text, one_line(hit.chunk.text))}"
         own = hit.chunk.voice.house or (hit.document.house if hit.chunk.voice.role == "author" else None)
         named = {name for _, _, name in houses_named(text)}
         voices = {own} if own else set()
@@ -102,6 +100,14 @@ class Source:
         said = bearings(text)
         content = frozenset(word.key for one in said for word in one.words)
         return replace(self, text=text, amounts=amounts(text), sentences=said, content=content)
+
+
+def _around(text: str, passage: str) -> str:
+    """The passage around a quote, which says whose "our top pick" is; a quote that names a firm speaks of no other."""
+    if companies_named(text, True):
+        for start, end, _ in reversed(companies_named(passage, True)):
+            passage = passage[:start] + passage[end:]
+    return passage
 
 
 # "Goldman expects $90; we think this is too high".
