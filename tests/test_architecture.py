@@ -22,7 +22,7 @@ LAYERS = (
     ("readers", "replies", "quotations", "cues", "asides", "prose", "turns", "attribution", "chunking", "reading"),
     ("scanning", "copies", "amounts", "statements", "stances", "comparing"),
     ("polarity", "evidence", "turning", "checks", "citations"),
-    ("weights", "embedding", "reranking", "llm", "llama", "server", "modelfiles", "downloads", "models"),
+    ("weights", "bert", "embedding", "reranking", "llm", "llama", "server", "modelfiles", "downloads", "models"),
     ("ownership", "lexicon", "schema", "store", "vectors", "imap", "mirror"),
     ("duplicates", "indexing", "watching", "twins", "retrieval", "quoting", "gate", "fitting"),
     ("answering", "assistant"),
