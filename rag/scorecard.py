@@ -312,7 +312,7 @@ def _row(one: Outcome) -> dict[str, Any]:
         "document_rank": one.documents.index(True) + 1 if True in one.documents else None,
         "house": one.house,
         "first": asdict(one.first) if one.first else None,
-        "answer": one.prose,
+        "answer": one.told,
         "quotes": one.quoted,
         "facts_lacking": _lacking(one, one.shown),
         "citations": list(one.cited),
