@@ -310,17 +310,19 @@ def _figures(text: str) -> list[str]:
 def _with_prose(answer: Answer, prose: str, *, unfinished: bool) -> Answer:
     """Judge the prose: what survives is the answer, and if nothing does, the quotes are.
 
-    A model that finds nothing in quotes which the gate trusts is the weaker witness: a model of 1.5B wrote NOT_FOUND to
-    "What price target …?" above the quote that names it. Where the gate is in doubt, too, it is a refusal.
+    A model that finds nothing in quotes which the gate lets pass is the weaker witness. Of ten unanswerable questions
+    that had passed, the stand-in wrote NOT_FOUND to six, of 33 answerable ones to four; and most questions that are
+    asked can be answered. So it is told, and the quotes stand.
     """
     prose, declined = _NOT_FOUND.subn("", prose)
     sentences = check(prose, answer.quotes, unfinished=unfinished)
     text = " ".join(cited(sentence) for sentence in sentences if sentence.verdict == "checked")
-    if declined and not text:
-        if answer.support < _TRUSTED:
-            return replace(answer, text=prompts.REFUSAL, sentences=sentences, refused=True)
-        return replace(answer, sentences=sentences, note=f"{answer.note} {_DECLINED}".strip())
-    return replace(answer, text=text, sentences=sentences)
+    note = f"{answer.note} {_DECLINED}".strip() if declined and not text else answer.note
+    return replace(answer, text=text, sentences=sentences, note=note)
+
+
+_NOT_FOUND = re.compile(rf"{prompts.NOT_FOUND}|^\W*not[ _]found\W*$", re.IGNORECASE | re.MULTILINE)
+_DECLINED = "The model found no answer in these quotes; they are the nearest lines."
 
 
 def _no_less_than_quoted(answer: Answer, found: Search) -> Answer:
@@ -355,12 +357,6 @@ def _share(text: str, found: Search) -> float:
 
 # Prose may leave this much of the best quote's share of the question unsaid.
 _AS_MUCH = 0.7
-
-_NOT_FOUND = re.compile(rf"{prompts.NOT_FOUND}|^\W*not[ _]found\W*$", re.IGNORECASE | re.MULTILINE)
-# What the gate is surer of than this, a model's NOT_FOUND does not overrule: of ten unanswerable questions that it let
-# pass, the stand-in wrote that to six, all below; of 33 answerable ones to four, and one of them was above.
-_TRUSTED = 0.75
-_DECLINED = "The model found no answer in these quotes; they are the nearest lines."
 
 
 def cited(sentence: Sentence) -> str:
