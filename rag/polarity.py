@@ -284,9 +284,12 @@ def _scopes(sentence: str, words: Sequence[Word], cues: frozenset[str], phrases:
                 continue
             last = at + 1 == len(words) or words[at + 1].text in _STOPS
             trails = last and word.text in _TRAILING
-            yield Scope(word.text, _led_to(words[:at]) if trails else _reached(sentence, words[at + 1 :]))
+            yield Scope(
+                word.text, _led_to(words[max(0, at - _FARTHEST) : at]) if trails else _reached(sentence, words, at + 1)
+            )
+    starts = [word.start for word in words]
     for end, phrase in ends:
-        yield Scope(phrase, _reached(sentence, [word for word in words if word.start >= end]))
+        yield Scope(phrase, _reached(sentence, words, bisect_left(starts, end)))
 
 
 def _is_month(sentence: str, word: Word) -> bool:
@@ -324,10 +327,10 @@ def _led_to(words: Sequence[Word]) -> tuple[str, ...]:
     return tuple(word.key for word in clause if word.content)[-_REACH:]
 
 
-def _reached(sentence: str, words: Sequence[Word]) -> tuple[str, ...]:
+def _reached(sentence: str, words: Sequence[Word], first: int) -> tuple[str, ...]:
     """The content behind a cue; a name is what is spoken of, and not what is denied of it."""
     keys: list[str] = []
-    for word in words[:_FARTHEST]:
+    for word in words[first : first + _FARTHEST]:
         if len(keys) == _REACH or (word.text in _STOPS and (keys or word.text in ".;:!?")):
             break
         if word.content and not sentence[word.start].isupper():
