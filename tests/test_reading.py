@@ -112,7 +112,7 @@ def test_a_file_that_ends_the_reader_again_and_again_is_given_up(tmp_path: Path)
 def test_bombs_between_good_mails_cost_only_themselves(tmp_path: Path) -> None:
     mails = [mail(n, SLOW if n % 2 else b"Words.") for n in range(7)]
     (tmp_path / "a.mbox").write_bytes(b"".join(SEPARATOR + one for one in mails))
-    found = items(tmp_path, "a.mbox", limits=Limits(wall=1.5))
+    found = items(tmp_path, "a.mbox", limits=Limits(wall=1.0))
     assert titles(found) == ["0", "2", "4", "6"]
     assert [failure.path for failure in failures(found)] == ["a.mbox#2", "a.mbox#4", "a.mbox#6"]
 
