@@ -295,7 +295,7 @@ class Reply:
         """As many quotes as the context has room for, best first."""
         turns = prompts.question_turns(self.searched, self.quotes)
         for count in range(len(self.quotes) - 1, 0, -1):
-            if model.fits(turns, thinking_tokens=budget["thinking_tokens"], answer_tokens=budget["answer_tokens"]):
+            if model.fits(turns, **budget):
                 break
             turns = prompts.question_turns(self.searched, self.quotes[:count])
         return turns

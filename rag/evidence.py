@@ -67,7 +67,7 @@ class Source:
 
     @classmethod
     def of(cls, quote: Quote) -> Source:
-        """Read ``quote`` with what stands on its card: who said it and when."""
+        """Read ``quote`` with what stands on its card (who said it, and when) and the names around it."""
         hit = quote.hit
         text = one_line(quote.text)
         card = speaker(hit)
@@ -83,7 +83,7 @@ class Source:
             amounts(text),
             said,
             frozenset(word.key for one in said for word in one.words) | frozenset(stems(f"{hit.document.title}")),
-            frozenset(tokens(speaker(hit))) | frozenset(tokens(text)),
+            frozenset(tokens(card)) | frozenset(tokens(text)),
             frozenset(tokens(around)) | frozenset(ticker for _, _, ticker in companies_named(around, True)),
             frozenset({*named, *voices, hit.document.house or ""} - {""}),
             frozenset({*voices, *_speaking(text)}),

@@ -28,8 +28,8 @@ class Generation:
     prose: bool = True
 
 
-# DeepSeek's README advises 0.6 for its distills, for thought and answer; what the figures say of the rest is in
-# docs/measurements.md.
+# DeepSeek's README advises 0.6 for its distills, for thought and answer. Four quotes are what the stand-in did best
+# with (docs/measurements.md); the budgets of thoughts, and six quotes for the 14B, are not measured: no R1 was at hand.
 _R1 = Generation(temperature=0.6)
 _R1_LARGE = Generation(quotes=6, thinking_tokens=384, temperature=0.6)
 

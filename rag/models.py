@@ -48,7 +48,13 @@ class Resolved:
         """The sha256 of its file; None for a server's model."""
         if self.model:
             return self.model.sha256
-        return (_remembered(self.path) or _hash(self.path)) if self.path else None
+        return file_sha256(self.path) if self.path else None
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, wherever it lies; nothing is written beside it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def models_folder() -> Path:
@@ -269,8 +275,7 @@ def _remembered(path: Path) -> str | None:
 def _hash(path: Path) -> str:
     """Read ``path`` through (2 s a gigabyte on two laptop cores), and remember its sha256."""
     stat = path.stat()
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(path)
     _remember(path, stat, digest)
     return digest
 

@@ -58,7 +58,8 @@ accelerate acceleration improve improvement jump surge soar gain rally advance s
 higher above upside widen add added adding upgrade
 | fall falls falling fell fallen drop slump tumble plunge slide slid sink sank decline decrease reduce reduction lower
 trim shrink shrank contract contraction lose loses losing lost shed retreat crash dip ease soften weaken
-deteriorate deterioration worsen down below downside narrow cut cuts cutting slash halve downgrade
+deteriorate deterioration decelerate deceleration worsen down below downside narrow cut cuts cutting slash halve
+downgrade
 / cheap cheaper cheapest undervalued inexpensive affordable | expensive dear pricey overvalued costly costlier
 / bullish positive constructive optimistic upbeat confident | bearish negative cautious pessimistic sceptical skeptical
 worried
@@ -93,7 +94,6 @@ exaggerated overblown overdone misunderstanding myth
 / open opens opened | close closes closed
 / long | short
 / shortage undersupply undersupplied tight | glut oversupply oversupplied
-/ accelerates | decelerates
 / more | less fewer
 / likely probable | unlikely improbable
 """
@@ -172,8 +172,8 @@ def bearing(sentence: str) -> Bearing:
     poles = [
         (word, axis, -sign if word.key in reversed_ else sign)
         for at, word in enumerate(words)
-        if (pole := _pole(words, at))
-        for axis, sign in (pole,)
+        if (found := _pole(words, at))
+        for axis, sign in (found,)
     ]
     return Bearing(sentence, words, denied, supposed, tuple(poles), _clauses(text, words))
 
@@ -198,7 +198,7 @@ def pole(word: str) -> tuple[str, int] | None:
 
 
 def _pole(words: Sequence[Word], at: int) -> tuple[str, int] | None:
-    """As `pole`, but "up" and "down" count only beside a figure or at an end, "cut" and "over" are what they are."""
+    """As `pole`, but "up" and "down" count only beside a figure or at an end, "more than" not before a figure."""
     word, following = words[at].text, _next(words, at)
     if following == "than" and word in ("more", "less", "fewer") and any(one.figure for one in words[at + 2 : at + 4]):
         return None

@@ -26,7 +26,7 @@ from rag.answering import cited, in_full
 from rag.citations import CUT_OFF, REPEATED, Sources, check, prepared
 from rag.errors import SettingsError
 from rag.modelfiles import CATALOGUE
-from rag.models import find
+from rag.models import file_sha256, find
 from rag.present import answer_json, label
 from rag.prompts import REFUSAL
 from rag.records import Chunk, Document, Hit, Quote, Sentence, Verdict
@@ -419,10 +419,7 @@ def model_digest(name: str, spec: str = "") -> str | None:
     if name in CATALOGUE:
         return CATALOGUE[name].sha256 if find(name) else None
     path = Path(spec).expanduser()
-    if path.name != name or not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path) if path.name == name and path.is_file() else None
 
 
 # ------------------------------------------------------------------------------------------------ telling

@@ -126,7 +126,8 @@ def test_html_files_are_read_as_seen() -> None:
 @given(st.binary(max_size=200), st.sampled_from([parse_text, parse_markdown, parse_html]))
 def test_any_bytes_are_a_note_or_refused(raw: bytes, parse: Callable[[SourceFile, bytes], Parsed]) -> None:
     with contextlib.suppress(ReadError):
-        parse(SOURCE, raw).document.text.encode("utf-8")
+        text = parse(SOURCE, raw).document.text
+        assert text.encode("utf-8").decode() == text
 
 
 @given(st.text(alphabet="ab:[]{}-?!&*|>'\"%@#,\n 0123456789~", max_size=80))

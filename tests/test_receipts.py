@@ -428,9 +428,18 @@ def test_no_json_brings_the_verification_down(value: object) -> None:
 @given(st.binary(max_size=200))
 def test_no_bytes_bring_the_reader_down(raw: bytes) -> None:
     try:
-        load(io.BytesIO(raw))
+        found = repr(load(io.BytesIO(raw)))
     except SettingsError:
-        return
+        found = "refused"
+    assert found == ("refused" if _is_no_json(raw) else repr(json.loads(raw)))
+
+
+def _is_no_json(raw: bytes) -> bool:
+    try:
+        json.loads(raw)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 @given(data=st.data())
