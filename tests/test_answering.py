@@ -214,7 +214,7 @@ def test_closing_from_another_thread_ends_the_stream(settings: Settings) -> None
         started = time.monotonic()
         for _ in reply:
             pass
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 6
 
 
 def test_closing_while_the_model_loads_ends_the_wait(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

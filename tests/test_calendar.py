@@ -124,7 +124,7 @@ def test_a_megabyte_of_the_same_is_read_in_time(piece: str) -> None:
     start = time.perf_counter()
     with contextlib.suppress(ReadError):
         event("SUMMARY;X=1:" + piece * (500_000 // len(piece)))
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 30
 
 
 LINES = st.sampled_from(

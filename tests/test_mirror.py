@@ -226,7 +226,7 @@ def test_following_ends_soon_after_it_is_stopped(box: Mailbox, tmp_path: Path) -
     with Following(box, tmp_path) as following:
         assert following.until(lambda: len(following.reports) == 1)
         asked = time.monotonic()
-    assert time.monotonic() - asked < 2
+    assert time.monotonic() - asked < 6
 
 
 def sizes(*known: tuple[int, int]) -> list[bytes]:
@@ -419,7 +419,7 @@ def test_a_server_that_falls_silent_does_not_outlive_the_wish_to_stop(tmp_path: 
     with scripted(serve) as box, Following(box, tmp_path, "p"):
         assert reached.wait(10)
         asked = time.monotonic()
-    assert time.monotonic() - asked < 2
+    assert time.monotonic() - asked < 6
 
 
 def test_a_batch_is_few_messages_and_few_bytes() -> None:

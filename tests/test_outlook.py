@@ -219,4 +219,4 @@ def test_a_mutated_file_is_read_or_raises_in_time(seed: int) -> None:
     start = time.perf_counter()
     with contextlib.suppress(Exception):
         parse(SOURCE, bytes(raw[: chance.choice((len(raw), chance.randrange(8, len(raw))))]))
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 30

@@ -239,7 +239,7 @@ def test_a_mutated_file_is_read_or_refused_in_time(seed: int) -> None:
     start = time.perf_counter()
     with contextlib.suppress(Exception):
         parse(SOURCE, bytes(raw[: chance.choice((len(raw), chance.randrange(len(raw))))]))
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 30
 
 
 def test_a_damaged_page_is_left_out_and_said() -> None:

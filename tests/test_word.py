@@ -186,7 +186,7 @@ def test_a_mutated_file_is_read_or_refused_in_time(seed: int) -> None:
     start = time.perf_counter()
     with contextlib.suppress(Exception):
         parse(SOURCE, bytes(raw[: chance.choice((len(raw), chance.randrange(len(raw))))]))
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 30
 
 
 def test_more_elements_than_anybody_writes_are_refused() -> None:
