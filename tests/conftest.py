@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
+import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+import app
 from rag import Assistant, Settings, models
 from rag.modelfiles import CATALOGUE
 from tests.fakes import ScriptedModel, WordEmbedder
+from tests.pages import Desk, ScriptedAssistant, free_port, silent, slow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 BERNSTEIN = """\
 From: Stacy Rasgon <stacy.rasgon@bernsteinsg.com>
@@ -90,3 +100,44 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RAG_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; of a module and not of the session, for Playwright holds the thread's event loop while it runs."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    quiet = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    quiet += " --disable-component-update --disable-sync"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=quiet.split())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def scripted(swept: None) -> Iterator[Desk]:
+    """A page before a scripted assistant, served with what Gradio would be misled by in the environment."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("GRADIO_ALLOWED_PATHS", "/")
+        environment.setenv("GRADIO_SHARE", "True")
+        environment.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
+        environment.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        assistant = ScriptedAssistant({"slow": slow, "silent": silent})
+        with app.listening(cast("Assistant", assistant), port=free_port()) as url:
+            environment.delenv("HTTP_PROXY")
+            yield Desk(url, assistant)
+
+
+@pytest.fixture(scope="module")
+def swept() -> Iterator[None]:
+    """Let go of the event loops that Gradio leaves open, before another module meets them."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        asyncio.set_event_loop(None)
+        gc.collect()

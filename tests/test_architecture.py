@@ -26,7 +26,7 @@ LAYERS = (
     ("ownership", "lexicon", "schema", "store", "vectors", "imap", "mirror"),
     ("duplicates", "indexing", "watching", "twins", "retrieval", "quoting", "gate", "fitting"),
     ("answering", "assistant"),
-    ("__init__", "present", "receipts", "cards", "guard", "arguments", "console", "inbox"),
+    ("__init__", "present", "receipts", "page", "guard", "arguments", "console", "inbox"),
     ("metrics", "questionsets", "evaluation", "judging", "plots", "scorecard", "bench"),
     ("cli", "__main__"),
 )
@@ -35,7 +35,7 @@ ORDER = [name for row in LAYERS for name in row]
 
 def modules() -> dict[str, Path]:
     files = {path.stem: path for path in PACKAGE.glob("*.py")}
-    return {**files, "readers": PACKAGE / "readers" / "__init__.py"}
+    return {**files, **{name: PACKAGE / name / "__init__.py" for name in ("readers", "page")}}
 
 
 def imported(path: Path) -> set[str]:
@@ -68,8 +68,13 @@ def test_readers_know_only_errors_and_records(path: Path) -> None:
     assert imported(path) <= {"errors", "records", "readers"}
 
 
-def test_only_the_app_imports_gradio() -> None:
-    for path in PACKAGE.rglob("*.py"):
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("page/*.py")), ids=lambda path: path.stem)
+def test_the_page_imports_only_from_lower_layers(path: Path) -> None:
+    assert all(ORDER.index(other) <= ORDER.index("page") for other in imported(path))
+
+
+def test_only_the_page_imports_gradio() -> None:
+    for path in set(PACKAGE.rglob("*.py")) - set(PACKAGE.glob("page/*.py")):
         assert "gradio" not in {
             (alias.name if isinstance(node, ast.Import) else node.module or "").split(".")[0]
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

@@ -2,69 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag import cards
 from rag.assistant import Status
-from rag.comparing import Comparison, Row
-from rag.errors import ModelFailed
+from rag.page import cards
 from rag.present import printable
-from rag.records import Answer, Chunk, Document, Hit, Quote, Role, Sentence, Usage, Voice
-from rag.stances import Stance, Verdict
-
-OURS = {"section", "h1", "h2", "article", "header", "strong", "blockquote", "div", "p"}
-OURS |= {"details", "summary", "ul", "li", "em", "table", "caption", "thead", "tbody", "tr", "th", "td", "span"}
-
-
-def quote(
-    text: str = "We see fair value at $41.",
-    *,
-    title: str = "On chips",
-    house: str | None = "Bernstein",
-    person: str = "Ann Lee",
-    path: str = "2025/chips.eml",
-    role: Role = "author",
-) -> Quote:
-    speaker = Voice(0, len(text), house, person, role)
-    document = Document(
-        id="d",
-        path=path,
-        kind="email",
-        title=title,
-        text=text,
-        date=datetime(2025, 1, 27, tzinfo=UTC),
-        author="Ann Lee",
-        house="Bernstein",
-        voices=(speaker,),
-    )
-    chunk = Chunk("c", "d", 0, len(text), text, speaker)
-    return Quote(1, Hit(chunk, document, 1.0, {}), 0, len(text), text)
-
-
-def answered(text: str = "Bernstein sees fair value at $41 [1].", **changes: object) -> Answer:
-    answer = Answer(
-        question="What is fair value?",
-        text=text,
-        sentences=(Sentence(text, (1,), "checked"),) if text else (),
-        quotes=(quote(),),
-        refused=False,
-        model="scripted",
-        usage=Usage(prompt_tokens=1200, answer_tokens=40, seconds={"total": 6.25}),
-    )
-    return replace(answer, **cast("dict[str, Any]", changes))
-
-
-def side_by_side(text: str = "wrong", verdict: Verdict = "disagree") -> Comparison:
-    said = quote(text, title=text, house=text, person=text, path=text)
-    return Comparison(text, (Row(said, Stance(verdict, text if verdict else "")),), (text,))
+from rag.records import Sentence, Usage
+from tests.pages import OURS, Reader, answered, quote
 
 
 def status(model: str = "r1-1.5b", *, corpus: str = "corpus") -> Status:
@@ -72,24 +20,6 @@ def status(model: str = "r1-1.5b", *, corpus: str = "corpus") -> Status:
         corpus=Path(corpus), index=Path("index"), files=9, documents=12, chunks=3400, houses=(), fingerprint="f",
         model=model, model_is_here=True,
     )  # fmt: skip
-
-
-class Reader(HTMLParser):
-    """Collects the elements and the words of a drawing; fails where an attribute is not ours."""
-
-    def __init__(self, drawn: str) -> None:
-        super().__init__()
-        self.elements: list[str] = []
-        self.words = ""
-        self.feed(drawn)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append(tag)
-        assert {name for name, _ in attrs} <= {"class"}
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
 
 
 def test_a_card_names_house_person_date_title_and_path() -> None:
@@ -113,10 +43,8 @@ def test_no_text_becomes_markup(text: str) -> None:
         cards.quote_cards([quote(text, title=text, person=text, house=text, path=text)]),
         cards.final(answered(text, note=text, model=text, sentences=(Sentence(text, (), "withheld", text),))),
         cards.draft(text, 1, stage=text, note=text),
-        cards.failure(ModelFailed(text, remedy=text)),
         cards.thought(text),
         cards.head(status("http://" + text, corpus=text)),
-        cards.comparison(side_by_side(text)),
     )
     for drawn in drawings:
         assert set(Reader(drawn).elements) <= OURS
@@ -174,12 +102,6 @@ def test_prose_is_marked_until_it_is_checked() -> None:
     assert "Not yet checked" not in cards.final(answered())
 
 
-def test_a_failure_is_shown_with_its_remedy() -> None:
-    drawn = cards.failure(ModelFailed("The model broke off.", remedy="Ask again."))
-    assert "The model broke off." in drawn
-    assert "Ask again." in drawn
-
-
 @pytest.mark.parametrize(
     ("model", "told"),
     [("r1-1.5b", "Nothing leaves this machine."), ("http://gpu.example:8080", "Model: http://gpu.example:8080.")],
@@ -193,21 +115,3 @@ def test_the_head_says_what_is_asked_and_where_the_question_goes(model: str, tol
 def test_the_style_sheet_fetches_nothing() -> None:
     assert "url(" not in cards.STYLE
     assert "@import" not in cards.STYLE
-
-
-def test_a_row_of_the_comparison_names_house_date_stance_quote_and_path() -> None:
-    found = Comparison("Shares are worth $41", (Row(quote(), Stance("agree", "states $41")),), ("Citi", "UBS"))
-    words = Reader(cards.comparison(found)).words
-    for part in (
-        "Shares are worth $41", "[1] Bernstein (Ann Lee)", "27 Jan 2025", "agree", "states $41", "fair value at $41",
-        "On chips · 2025/chips.eml", "Nothing near it from Citi, UBS.",
-    ):  # fmt: skip
-        assert part in words
-
-
-def test_a_row_that_no_rule_judged_has_an_empty_stance() -> None:
-    assert '<td class="rag-stance"></td>' in cards.comparison(side_by_side(verdict=""))
-
-
-def test_a_comparison_without_a_row_says_so() -> None:
-    assert "No house says anything near this claim." in cards.comparison(Comparison("x", (), ("Citi",)))

@@ -1,0 +1,30 @@
+"""What the tabs of the page share: the assistant, the visitor's conversation, the filter bar.
+
+In: components that exist. Out: one record that each tab's ``draw`` takes. It does not know any tab.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from rag.assistant import Assistant
+
+PRIVATE: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+"""The options of an event that answers at once and is nobody's API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """``page`` is the page being drawn; ``conversation`` the state that holds a `rag.page.talk.Conversation`.
+
+    ``limits`` are the components of the filter bar, in the order that `rag.page.filters.Limits.of` takes their values.
+    """
+
+    page: gr.Blocks
+    assistant: Assistant
+    conversation: gr.State
+    limits: tuple[gr.components.Component, ...]

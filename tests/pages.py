@@ -1,0 +1,310 @@
+"""A scripted desk, and a browser to sit at it: what the tests of the page share."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+
+from rag.comparing import Comparison, Row
+from rag.errors import IndexMissing
+from rag.gate import Judgement
+from rag.records import Answer, Chunk, Document, Exchange, Hit, Quote, Role, Sentence, Turn, Usage, Voice
+from rag.settings import Settings
+from rag.stances import Stance
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+CLOSED_WITHIN = 3.0
+"""Seconds within which a model is to be stopped; a second on a machine that does nothing else."""
+
+
+def quote(
+    text: str = "We see fair value at $41.",
+    *,
+    title: str = "On chips",
+    house: str | None = "Bernstein",
+    person: str = "Ann Lee",
+    path: str = "2025/chips.eml",
+    role: Role = "author",
+) -> Quote:
+    speaker = Voice(0, len(text), house, person, role)
+    document = Document(
+        id="d",
+        path=path,
+        kind="email",
+        title=title,
+        text=text,
+        date=datetime(2025, 1, 27, tzinfo=UTC),
+        author="Ann Lee",
+        house="Bernstein",
+        voices=(speaker,),
+    )
+    chunk = Chunk("c", "d", 0, len(text), text, speaker)
+    return Quote(1, Hit(chunk, document, 1.0, {}), 0, len(text), text)
+
+
+def answered(text: str = "Bernstein sees fair value at $41 [1].", **changes: object) -> Answer:
+    answer = Answer(
+        question="What is fair value?",
+        text=text,
+        sentences=(Sentence(text, (1,), "checked"),) if text else (),
+        quotes=(quote(),),
+        refused=False,
+        model="scripted",
+        usage=Usage(prompt_tokens=1200, answer_tokens=40, seconds={"total": 6.25}),
+    )
+    return replace(answer, **cast("dict[str, Any]", changes))
+
+
+@dataclass(frozen=True)
+class Said:
+    text: str
+    thought: bool = False
+
+
+@dataclass
+class ScriptedReply:
+    answer: Answer
+    pieces: Sequence[Said] = ()
+    pause: float = 0.0
+    failure: Exception | None = None
+    closed: threading.Event = field(default_factory=threading.Event)
+    searched: str = "q"
+    gate: Judgement = field(default_factory=lambda: Judgement("answer", 1.0))
+    settings: Settings = field(default_factory=lambda: Settings(corpus=Path("corpus"), index=Path("index")))
+    index: Mapping[str, str | int] = field(
+        default_factory=lambda: {"identity": "i", "generation": 1, "fingerprint": "f"}
+    )
+    conditions: Mapping[str, object] = field(default_factory=dict)
+    turns: tuple[Turn, ...] = ()
+
+    def model_digest(self) -> str | None:
+        return None
+
+    @property
+    def exchange(self) -> Exchange:
+        return Exchange(self.searched)
+
+    @property
+    def quotes(self) -> tuple[Quote, ...]:
+        return self.answer.quotes
+
+    @property
+    def refused(self) -> bool:
+        return self.answer.refused
+
+    @property
+    def note(self) -> str:
+        return self.answer.note
+
+    def stream(self) -> Iterator[Said]:
+        for piece in self.pieces:
+            if self.closed.wait(self.pause):
+                return
+            yield piece
+        if self.failure is not None:
+            raise self.failure
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+@dataclass(frozen=True)
+class ScriptedStatus:
+    documents: int = 12
+    chunks: int = 340
+    corpus: Path = Path("corpus")
+    index: Path = Path("index")
+    model: str = "scripted"
+    houses: tuple[str, ...] = ("Bernstein", "Morgan Stanley")
+
+
+@dataclass
+class ScriptedAssistant:
+    """Answers from a list of replies by question; keeps what it was asked."""
+
+    script: dict[str, Callable[[], ScriptedReply]] = field(default_factory=dict)
+    asked: list[tuple[str, tuple[Exchange, ...], dict[str, object]]] = field(default_factory=list)
+    replies: list[ScriptedReply] = field(default_factory=list)
+
+    def ask(self, question: str, history: Sequence[Exchange] = (), **filters: object) -> ScriptedReply:
+        self.asked.append((question, tuple(history), filters))
+        self.replies.append(self.script.get(question, lambda: replace(plain(), searched=question))())
+        return self.replies[-1]
+
+    def compare(self, claim: str, **filters: object) -> Comparison:
+        self.asked.append((claim, (), filters))
+        if claim == "broken":
+            raise IndexMissing("There is no index.", remedy="Build it.")
+        said = quote(claim, title=claim, house=claim, person=claim, path=claim)
+        return Comparison(claim, (Row(said, Stance("disagree", claim)),), ("Citi", "UBS"))
+
+    def status(self) -> ScriptedStatus:
+        return ScriptedStatus()
+
+
+def plain() -> ScriptedReply:
+    answer = answered(thinking="Let me look.")
+    return ScriptedReply(answer, [Said("Let me look.", thought=True), Said(answer.text)])
+
+
+def slow() -> ScriptedReply:
+    return ScriptedReply(answered(), [Said("Bernstein "), *[Said("and so on ")] * 600], pause=0.1)
+
+
+def silent() -> ScriptedReply:
+    """A model that is still reading its prompt."""
+    return ScriptedReply(answered(text=""), [Said("late")], pause=60)
+
+
+def hostile(text: str) -> ScriptedReply:
+    """Everything that can carry a text carries this one."""
+    quotes = (quote(text, title=text, house=text, person=text, path=text),)
+    sentences = (Sentence(text, (1,), "checked"), Sentence(text, (), "withheld", text))
+    answer = answered(text, sentences=sentences, quotes=quotes, thinking=text, note=text, model=text)
+    return ScriptedReply(answer, [Said(text, thought=True), Said(text)], pause=0.3)
+
+
+def vectors(sink: str) -> list[str]:
+    """Ways to make a browser fetch or run something: HTML, CSS, Markdown, templates."""
+    image = f"{sink}/image.png"
+    return [
+        f'<img src="{image}">',
+        f'<img srcset="{image} 2x">',
+        f'<picture><source srcset="{image}"><img></picture>',
+        f"<img src=x onerror=\"fetch('{sink}/onerror')\">",
+        f"'\"><img src={image}>",
+        f"</textarea></style></script></details></div><img src={image}>",
+        f"&lt;img src={image}&gt;&#60;img src={image}&#62;",
+        f'<svg><image href="{image}"/><use href="{sink}/use.svg#a"/></svg>',
+        f"<svg onload=\"fetch('{sink}/onload')\"></svg>",
+        f'<p style="background:url({image})">x</p>',
+        f"<style>@import '{sink}/import.css'; body {{ background: url({image}) }}</style>",
+        f'<link rel="stylesheet" href="{sink}/sheet.css"><link rel="prefetch" href="{image}">',
+        f'<iframe src="{sink}/frame"></iframe><iframe srcdoc="<img src={image}>"></iframe>',
+        f'<video src="{sink}/video" poster="{image}" autoplay></video><audio src="{sink}/audio" autoplay></audio>',
+        f'<object data="{sink}/object"></object><embed src="{sink}/embed">',
+        f'<script src="{sink}/script.js"></script><script>fetch("{sink}/inline")</script>',
+        f'<input type="image" src="{image}"><table background="{image}"><tr><td>x</table>',
+        f'<form action="{sink}/form"><button autofocus onfocus="this.form.submit()">x</button></form>',
+        f'<a href="{sink}/link" ping="{sink}/ping">x</a><a href="javascript:fetch(\'{sink}/js\')">x</a>',
+        f'<math><mtext><mglyph><style><img src="{image}"></style></mglyph></mtext></math>',
+        f"![image]({image}) ![image][1]\n\n[1]: {image}\n",
+        f"[link](javascript:fetch('{sink}/md')) <{sink}/auto> {sink}/bare",
+        f"$$\\includegraphics{{{image}}} \\href{{{sink}/tex}}{{x}}$$",
+        f'```mermaid\ngraph TD; A["<img src={image}>"]-->B\n```',
+        f"<think><img src={image}></think>",
+        "${alert(1)} {{alert(1)}} <%= alert(1) %> <script>alert(1)</script>",
+    ]
+
+
+NAVIGATES = '<meta http-equiv="refresh" content="0;url={sink}/refresh"><base href="{sink}/">'
+"""A policy does not forbid to go elsewhere; that this is no markup is the escaping's work alone."""
+
+
+@contextmanager
+def sinking() -> Iterator[tuple[str, list[str]]]:
+    """A server of another origin, and the paths that were asked of it."""
+    hits: list[str] = []
+
+    class Sink(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            hits.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Keep stderr clean."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sink) as sink:
+        threading.Thread(target=sink.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{sink.server_port}", hits
+        sink.shutdown()
+
+
+@dataclass
+class Desk:
+    url: str
+    assistant: ScriptedAssistant
+
+    @property
+    def port(self) -> int:
+        return httpx.URL(self.url).port or 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def put(page: Page, question: str) -> None:
+    """Ask, and wait until the question is taken: a click while an exchange is still ending does nothing.
+
+    Look and click are one step in the page: between two, the box empties and the click asks nothing.
+    """
+    box = page.get_by_label("Question", exact=True)
+    box.fill(question)
+    button = page.get_by_role("button", name="Ask", exact=True).element_handle()
+    deadline = time.monotonic() + 10
+    while box.evaluate("(box, button) => box.value && (button.click(), true)", button) and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+    assert not box.input_value()
+
+
+def reply_to(desk: Desk, question: str, before: int) -> ScriptedReply:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if len(desk.assistant.replies) > before:
+            return desk.assistant.replies[before]
+        time.sleep(0.02)
+    raise AssertionError(f"{question!r} was not asked")
+
+
+OURS = {"section", "h1", "h2", "article", "header", "strong", "blockquote", "div", "p"}
+OURS |= {
+    "details",
+    "summary",
+    "ul",
+    "li",
+    "em",
+    "table",
+    "caption",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "span",
+    "button",
+}
+
+
+class Reader(HTMLParser):
+    """Collects the elements and the words of a drawing; fails where an attribute is not ours."""
+
+    def __init__(self, drawn: str) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.words = ""
+        self.feed(drawn)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        assert {name for name, _ in attrs} <= {"class", "type", "data-passage", "aria-label"}
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
