@@ -214,6 +214,11 @@ class Reply:
             self._running.close()
 
     @property
+    def before(self) -> int:
+        """How many other replies the model writes first."""
+        return self._running.before if self._running else 0
+
+    @property
     def exchange(self) -> Exchange:
         """What a later question may lean on: what was searched and shown, and nothing that a model wrote."""
         if self.refused:

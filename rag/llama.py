@@ -282,8 +282,8 @@ class LlamaModel:
         self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int, temperature: float = 0.0
     ) -> Stream:
         """Answer the last turn; iterating raises PromptTooLong and ModelFailed."""
-        flag = _Flag()
-        return Stream(self._pieces(turns, thinking_tokens, answer_tokens, temperature, flag), flag.set)
+        pieces = self._pieces(turns, thinking_tokens, answer_tokens, temperature, flag := _Flag())
+        return Stream(pieces, flag.set, lambda: self._floor.before(flag))
 
     def close(self) -> None:
         """Stop what is running and free the memory; may be called twice."""

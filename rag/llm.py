@@ -42,7 +42,11 @@ class Piece:
 
 
 class PieceStream(Protocol):
-    """Pieces to iterate once; a generator of pieces is one."""
+    """Pieces to iterate once."""
+
+    @property
+    def before(self) -> int:
+        """How many streams come first, while this one waits for the model."""
 
     def __iter__(self) -> Iterator[Piece]: ...  # noqa: D105
     def __next__(self) -> Piece: ...  # noqa: D105
@@ -80,10 +84,16 @@ class ChatModel(Protocol):
 class Stream:
     """A generator of pieces that may be closed from any thread, also while it is executing."""
 
-    def __init__(self, pieces: Generator[Piece, None, None], interrupt: Callable[[], None]) -> None:
-        """Wrap ``pieces``; ``interrupt`` makes whoever awaits one come back at once."""
+    def __init__(
+        self,
+        pieces: Generator[Piece, None, None],
+        interrupt: Callable[[], None],
+        before: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Wrap ``pieces``; ``interrupt`` makes whoever awaits one come back at once, ``before`` counts the others."""
         self._pieces = pieces
         self._interrupt = interrupt
+        self._before = before
 
     def __iter__(self) -> Self:
         """Return the stream itself."""
@@ -92,6 +102,11 @@ class Stream:
     def __next__(self) -> Piece:
         """Wait for the next piece."""
         return next(self._pieces)
+
+    @property
+    def before(self) -> int:
+        """How many streams come first, while this one waits for the model."""
+        return self._before()
 
     def close(self) -> None:
         """Stop the model; a piece that another thread awaits does not come any more."""
@@ -109,7 +124,7 @@ class StopFlag(Protocol):
 
 
 class Floor:
-    """Who may use a model: one stream at a time, up to its end, unless its consumer stays away.
+    """Who may use a model: one stream at a time, up to its end, unless its consumer stays away; the others in a queue.
 
     A stream that nobody goes on with (a ``break`` out of the loop while it is bound to a name) blocked the
     next question for ever. Now that question waits for ``_PATIENCE`` seconds and takes the floor.
@@ -119,19 +134,35 @@ class Floor:
         """Nobody has the floor yet."""
         self._changed = threading.Condition()
         self._holder: StopFlag | None = None
+        self._queue: list[StopFlag] = []
         self._busy = self._closed = False
         self._rested = 0.0
 
     def take(self, flag: StopFlag) -> bool:
         """Wait for the floor; false once ``flag`` is set or the floor is closed."""
         with self._changed:
-            while not flag and not self._closed:
-                free = self._holder in (None, flag) or monotonic() - self._rested > _PATIENCE
-                if free and not self._busy:
-                    self._holder, self._busy = flag, True
-                    return True
-                self._changed.wait(_POLL_SECONDS)
-            return False
+            if self._holder is not flag:
+                self._queue.append(flag)
+            try:
+                while not flag and not self._closed:
+                    if not self._busy and (self._holder is flag or (self._is_free() and self._queue[:1] == [flag])):
+                        self._holder, self._busy = flag, True
+                        return True
+                    self._changed.wait(_POLL_SECONDS)
+                return False
+            finally:
+                if flag in self._queue:
+                    self._queue.remove(flag)
+
+    def _is_free(self) -> bool:
+        return self._holder is None or monotonic() - self._rested > _PATIENCE
+
+    def before(self, flag: StopFlag) -> int:
+        """How many come before ``flag``, the holder among them; 0 for whoever is not in the queue."""
+        with self._changed:
+            if flag not in self._queue:
+                return 0
+            return self._queue.index(flag) + (self._holder is not None)
 
     def rest(self) -> None:
         """Between two pieces: the holder comes first for a while."""
@@ -144,6 +175,7 @@ class Floor:
         with self._changed:
             if self._holder is flag:
                 self._holder = None
+                self._changed.notify_all()
 
     def close(self) -> None:
         """Stop who is at work and wait for that alone; nobody gets the floor any more."""

@@ -7,6 +7,7 @@ model's output can steer the terminal that shows it (CWE-150). It does not know 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import textwrap
 import unicodedata
@@ -73,6 +74,29 @@ def answer_json(answer: Answer) -> dict[str, Any]:
             "seconds": {stage: round(seconds, 3) for stage, seconds in usage.seconds.items()},
         },
     }
+
+
+def answer_markdown(answer: Answer, limits: str) -> str:
+    """The answer and its quotes as Markdown, for a note; ``limits`` says what was asked of, and may be empty."""
+    parts = [f"**{_inert(answer.question)}**"]
+    if answer.searched not in ("", answer.question):
+        parts.append(f"Searched: {_inert(answer.searched)}")
+    if limits:
+        parts.append(f"Only: {_inert(limits)}")
+    parts += [_inert(text) for text in (answer.text, answer.note) if text]
+    for quote in answer.quotes:
+        hit = quote.hit
+        source = f"{speaker(hit)}, {hit.date:%d %b %Y}, {hit.document.title} ({place(hit)})"
+        parts.append(f"> {_inert(one_line(quote.text))}\n>\n> [{quote.label}] {_inert(label(source))}")
+    if answer.model and answer.text and not answer.refused:
+        parts.append(f"Written by {_inert(answer.model)}; each sentence was checked against its quote by code.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _inert(text: str) -> str:
+    """``text`` in which Markdown sees no image, link, element or heading; citations such as [1] stay."""
+    text = re.sub(r"\[(?!\d{1,3}\](?![(\[:]))|[\\`*_<>|]", r"\\\g<0>", printable(text))
+    return re.sub(r"(?m)^(\s*)([#+-]|\d+[.)])(?=\s)", r"\1\\\2", text)
 
 
 def search_json(query: str, hits: Sequence[Hit]) -> dict[str, Any]:

@@ -90,6 +90,8 @@ class ScriptedReply:
     conditions: Mapping[str, object] = field(default_factory=dict)
     turns: tuple[Turn, ...] = ()
 
+    before: int = 0
+
     def model_digest(self) -> str | None:
         return None
 
@@ -153,6 +155,9 @@ class ScriptedAssistant:
 
     def status(self) -> ScriptedStatus:
         return ScriptedStatus()
+
+    def starters(self) -> tuple[str, ...]:
+        return ("What is fair value?",)
 
 
 def plain() -> ScriptedReply:
@@ -291,6 +296,8 @@ OURS |= {
     "button",
 }
 
+ATTRIBUTES = {"class", "type", "role", "tabindex", "aria-label", "data-passage", "data-fold", "data-question"}
+
 
 class Reader(HTMLParser):
     """Collects the elements and the words of a drawing; fails where an attribute is not ours."""
@@ -304,7 +311,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
-        assert {name for name, _ in attrs} <= {"class", "type", "data-passage", "aria-label"}
+        assert {name for name, _ in attrs} <= ATTRIBUTES
 
     def handle_data(self, data: str) -> None:
         self.words += data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from rag.page.talk import QUESTION_CHARACTERS, TICK
-from tests.pages import CLOSED_WITHIN, NAVIGATES, Desk, answered, hostile, put, reply_to, sinking, vectors
+from tests.pages import CLOSED_WITHIN, NAVIGATES, Desk, Said, answered, hostile, put, reply_to, sinking, slow, vectors
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -42,25 +43,24 @@ def tab(shared: Page) -> Page:
     if clear.count():
         clear.click()
         shared.locator(".rag-card").first.wait_for(state="detached")
-        shared.get_by_text("Ask what a house said.").wait_for()
+        shared.get_by_text("Ask what a house said").wait_for()
     return shared
 
 
 def test_a_question_is_answered_with_quotes_prose_and_a_folded_thought(tab: Page) -> None:
     put(tab, "What is fair value?")
-    tab.locator("#rag-chat .rag-prose", has_text="$41 [1]").wait_for()
+    tab.locator("#rag-talk .rag-prose", has_text="$41 [1]").wait_for()
     card = tab.locator(".rag-card").inner_text()
     assert "Bernstein (Ann Lee)" in card
     assert "2025/chips.eml" in card
-    tab.get_by_role("button", name="Thought").wait_for()
     assert not tab.locator(".rag-thought").is_visible()
-    tab.get_by_role("button", name="Thought").click()
+    tab.get_by_text("Thought for").click()
     tab.locator(".rag-thought", has_text="Let me look.").wait_for()
 
 
 def test_the_receipt_of_an_answer_can_be_kept(tab: Page) -> None:
     put(tab, "What is fair value?")
-    tab.locator("#rag-chat .rag-prose", has_text="$41 [1]").wait_for()
+    tab.locator("#rag-talk .rag-prose", has_text="$41 [1]").wait_for()
     with tab.expect_download() as saved:
         tab.get_by_role("button", name="Receipt", exact=True).click()
     kept = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))
@@ -83,7 +83,7 @@ def test_stop_stops_the_model_and_shows_what_was_checked(tab: Page, scripted: De
     tab.locator(".rag-draft").wait_for()
     tab.get_by_role("button", name="Stop").click()
     assert reply_to(scripted, "slow", before).closed.wait(CLOSED_WITHIN)
-    tab.locator("#rag-chat .rag-prose", has_text="$41 [1]").wait_for()
+    tab.locator("#rag-talk .rag-prose", has_text="$41 [1]").wait_for()
 
 
 @pytest.mark.parametrize("question", ["slow", "silent"])
@@ -101,9 +101,9 @@ def test_after_a_clear_nothing_of_the_exchange_comes_back(tab: Page) -> None:
     put(tab, "slow")
     tab.locator(".rag-draft").wait_for()
     tab.get_by_role("button", name="Clear").click()
-    tab.get_by_text("Ask what a house said.").wait_for()
+    tab.get_by_text("Ask what a house said").wait_for()
     tab.wait_for_timeout(4 * 1000 * TICK)
-    assert tab.locator(":is(#rag-chat, #rag-quotes) :is(.rag-draft, .rag-prose, .rag-card)").count() == 0
+    assert tab.locator(":is(#rag-talk, #rag-quotes) :is(.rag-draft, .rag-prose, .rag-card)").count() == 0
 
 
 def test_clearing_the_conversation_stops_the_model_and_forgets(tab: Page, scripted: Desk) -> None:
@@ -113,9 +113,9 @@ def test_clearing_the_conversation_stops_the_model_and_forgets(tab: Page, script
     tab.get_by_role("button", name="Clear").click()
     assert reply_to(scripted, "slow", before).closed.wait(CLOSED_WITHIN)
     put(tab, "again")
-    tab.locator("#rag-chat .rag-prose").wait_for()
+    tab.locator("#rag-talk .rag-prose").wait_for()
     assert scripted.assistant.asked[-1][1] == ()
-    assert tab.locator("#rag-chat .rag-prose").count() == 1
+    assert tab.locator("#rag-talk .rag-prose").count() == 1
 
 
 def test_no_text_fetches_or_runs_anything_even_without_the_policy(browser: Browser, scripted: Desk) -> None:
@@ -129,14 +129,12 @@ def test_no_text_fetches_or_runs_anything_even_without_the_policy(browser: Brows
         page.on("dialog", lambda dialog: asked.add(dialog.message))
         page.goto(scripted.url)
         put(page, question)
-        page.locator("#rag-chat .rag-prose").wait_for()
-        page.get_by_role("button", name="Thought").click()
+        page.locator("#rag-talk .rag-prose").wait_for()
+        page.get_by_text("Thought for").click()
         page.locator(".rag-thought").wait_for()
-        page.locator("#rag-chat summary").click()
+        page.get_by_text("sentences withheld").click()
         page.wait_for_timeout(300)
-        drawn = page.locator(
-            ":is(#rag-chat, #rag-quotes, #rag-thought) :is(img, script, a, form, iframe, meta, svg image)"
-        )
+        drawn = page.locator(":is(#rag-talk, #rag-quotes) :is(img, script, a, form, iframe, meta, svg image)")
         assert drawn.count() == 0
         assert "{{alert(1)}}" in page.locator(".rag-card blockquote").inner_text()
         page.close()
@@ -158,7 +156,7 @@ def test_the_policy_alone_keeps_a_page_full_of_markup_from_fetching_anything(bro
 
 def test_the_browser_keeps_nothing_of_a_question(tab: Page) -> None:
     put(tab, "zirconium futures")
-    tab.locator("#rag-chat .rag-prose").wait_for()
+    tab.locator("#rag-talk .rag-prose").wait_for()
     kept = tab.evaluate(
         """async () => {
           const out = [JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.cookie];
@@ -178,9 +176,75 @@ def test_the_browser_keeps_nothing_of_a_question(tab: Page) -> None:
 def test_the_columns_stack_on_a_phone(tab: Page) -> None:
     tab.set_viewport_size({"width": 390, "height": 844})
     put(tab, "What is fair value?")
-    tab.locator("#rag-chat .rag-prose").wait_for()
-    chat, quotes = tab.locator("#rag-chat").bounding_box(), tab.locator("#rag-quotes").bounding_box()
+    tab.locator("#rag-talk .rag-prose").wait_for()
+    chat, quotes = tab.locator("#rag-talk").bounding_box(), tab.locator("#rag-quotes").bounding_box()
     assert chat is not None
     assert quotes is not None
     assert quotes["y"] > chat["y"] + chat["height"]
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_starter_question_asks_itself(tab: Page) -> None:
+    tab.get_by_role("button", name="What is fair value?").click()
+    tab.locator("#rag-talk .rag-prose", has_text="$41 [1]").wait_for()
+    assert tab.locator("#rag-talk h3").inner_text() == "What is fair value?"
+
+
+def test_a_citation_is_a_button_that_names_its_quote(tab: Page) -> None:
+    put(tab, "What is fair value?")
+    chip = tab.locator("#rag-talk .rag-prose").get_by_role("button", name="Quote 1: Bernstein (Ann Lee), 27 Jan 2025")
+    chip.wait_for()
+    assert chip.get_attribute("data-passage") == "d 0 25"
+
+
+def test_the_answer_before_stays_above_the_next(tab: Page) -> None:
+    put(tab, "first")
+    tab.locator("#rag-talk .rag-prose").wait_for()
+    put(tab, "second")
+    tab.locator("#rag-talk .rag-prose").nth(1).wait_for()
+    assert tab.locator("#rag-talk h3").all_inner_texts() == ["first", "second"]
+
+
+def test_an_answer_can_be_kept_as_markdown(tab: Page) -> None:
+    put(tab, "What is fair value?")
+    tab.locator("#rag-talk .rag-prose").wait_for()
+    with tab.expect_download() as saved:
+        tab.get_by_role("button", name="Markdown").click()
+    assert saved.value.suggested_filename == "answer.md"
+    assert "[1] Bernstein (Ann Lee), 27 Jan 2025" in Path(saved.value.path()).read_text(encoding="utf-8")
+
+
+def test_copy_takes_the_answer_and_its_quotes(browser: Browser, scripted: Desk) -> None:
+    page = browser.new_page()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(scripted.url)
+    put(page, "What is fair value?")
+    page.locator("#rag-talk .rag-prose").wait_for()
+    page.get_by_role("button", name="Copy").click()
+    page.wait_for_function("navigator.clipboard.readText().then(text => text.length > 0)")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert "fair value at $41 [1]" in copied
+    assert "2025/chips.eml" in copied
+    page.close()
+
+
+def test_an_open_thought_stays_open_while_the_prose_streams(tab: Page, scripted: Desk) -> None:
+    scripted.assistant.script["thinks"] = lambda: replace(slow(), pieces=[Said("Hm. ", thought=True), *slow().pieces])
+    before = len(scripted.assistant.replies)
+    put(tab, "thinks")
+    tab.get_by_text("Thought for").click()
+    drawn = tab.locator(".rag-draft").inner_text()
+    tab.wait_for_function("drawn => document.querySelector('.rag-draft').innerText !== drawn", arg=drawn)
+    assert tab.locator(".rag-thought").is_visible()
+    reply_to(scripted, "thinks", before).close()
+
+
+def test_nothing_beside_the_conversation_moves_while_prose_streams(tab: Page, scripted: Desk) -> None:
+    before = len(scripted.assistant.replies)
+    put(tab, "slow")
+    tab.locator(".rag-draft").wait_for()
+    box = tab.get_by_label("Question", exact=True)
+    first = box.bounding_box()
+    tab.wait_for_function("document.querySelector('.rag-draft').innerText.length > 120")
+    assert box.bounding_box() == first
+    reply_to(scripted, "slow", before).close()

@@ -43,7 +43,7 @@ def test_no_text_becomes_markup(text: str) -> None:
         cards.quote_cards([quote(text, title=text, person=text, house=text, path=text)]),
         cards.final(answered(text, note=text, model=text, sentences=(Sentence(text, (), "withheld", text),))),
         cards.draft(text, 1, stage=text, note=text),
-        cards.thought(text),
+        cards.thought(text, 1.0),
         cards.head(status("http://" + text, corpus=text)),
     )
     for drawn in drawings:
@@ -52,7 +52,8 @@ def test_no_text_becomes_markup(text: str) -> None:
 
 @given(st.text())
 def test_no_character_is_lost_that_can_be_seen(text: str) -> None:
-    assert Reader(cards.thought(text)).words == printable(text.strip())
+    drawn = Reader(cards.thought(text, 1.0)).words.removeprefix("Thought for 1 s")
+    assert drawn == printable(text.strip())
 
 
 def test_no_text_turns_the_words_around_it_round() -> None:

@@ -121,7 +121,7 @@ def test_what_ends_after_a_clear_is_not_remembered() -> None:
     next(screens), next(screens)
     talk.clear()
     *_, _last = screens
-    assert (talk.messages, talk.past) == ([], [])
+    assert (talk.said, talk.past) == ([], [])
 
 
 def test_closing_the_screens_closes_the_reply() -> None:
@@ -130,3 +130,30 @@ def test_closing_the_screens_closes_the_reply() -> None:
     next(screens), next(screens)
     cast("Any", screens).close()
     assert assistant.replies[0].closed.is_set()
+
+
+def test_who_waits_for_the_model_is_told_how_many_come_first() -> None:
+    waiting = ScriptedAssistant({"q": lambda: replace(silent(), before=2)})
+    screens = ask(waiting, "q")
+    next(screens)
+    waited = next(screens)
+    assert "Waiting for the model, 2 before you" in waited.content
+    assert waited.quotes is not None
+    cast("Any", screens).close()
+
+
+def test_an_answer_can_be_kept_as_markdown_and_as_a_receipt() -> None:
+    *_, last = ask(ScriptedAssistant({"q": plain}), "q")
+    assert "[1] Bernstein (Ann Lee), 27 Jan 2025" in last.markdown
+    assert '"receipt"' in last.receipt
+
+
+def test_the_limits_are_shown_with_the_draft_and_with_the_answer() -> None:
+    *_, draft, last = ask(ScriptedAssistant({"q": plain}), "q", limits=Limits(("Citi",)))
+    assert "Only: Citi" in draft.content
+    assert "Only: Citi" in last.content
+
+
+def test_the_time_of_a_thought_is_told() -> None:
+    *_, last = ask(ScriptedAssistant({"q": plain}), "q")
+    assert "Thought for 0 s" in last.content

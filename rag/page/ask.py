@@ -5,34 +5,96 @@ In: the screens of `rag.page.talk`. Out: components and their events. It does no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rag.page import cards
 from rag.page.filters import Chosen, Limits
+from rag.page.markup import QUIET, escaped
 from rag.page.shared import PRIVATE, Shared
-from rag.page.talk import Conversation, converse, messages
+from rag.page.talk import Conversation, converse
 
-STYLE = """
-#rag-thought .rag-thought { font-size: .85rem; max-height: 16rem; overflow-y: auto; }
-#rag-chat .user .md { white-space: pre-wrap; overflow-wrap: anywhere; }
-#rag-chat .message-row { padding-top: .75rem; padding-bottom: .75rem; }
-#rag-chat .message { margin-bottom: 0; }
-@media (max-width: 799px) { #rag-chat { height: auto !important; min-height: 9rem; max-height: 56vh; } }
-@media (min-width: 800px) { #rag-quotes { max-height: calc(100vh - 7rem); overflow-y: auto; } }
+if TYPE_CHECKING:
+    import gradio as gr
+
+AT_ONCE = 20
+"""Visitors who are served at once: each has his quotes, and waits for the model alone."""
+
+STYLE = f"""
+#rag-talk {{ height: calc(100vh - 22rem); min-height: 16rem; overflow-y: auto; position: relative; gap: 0;
+  flex-wrap: nowrap; border: 1px solid var(--border-color-primary); border-radius: 6px; padding: .75rem 1rem; }}
+.rag-exchange {{ padding: 0 0 1.25rem; }}
+.rag-exchange h3 {{ font-size: 1rem; font-weight: 600; margin: 0 0 .4rem; white-space: pre-wrap;
+  overflow-wrap: anywhere; }}
+.rag-empty h2 {{ font-size: 1rem; font-weight: 600; margin: 0 0 .25rem; }}
+.rag-empty p {{ color: {QUIET}; margin: 0 0 .75rem; }}
+.rag-empty ul {{ list-style: none; margin: 0; padding: 0; }}
+.rag-empty button {{ font: inherit; text-align: left; color: var(--body-text-color); cursor: pointer;
+  background: var(--block-background-fill); border: 1px solid var(--border-color-primary); border-radius: 6px;
+  padding: .6rem .8rem; margin: 0 0 .5rem; width: 100%; overflow-wrap: anywhere; }}
+.rag-empty button:hover {{ border-color: var(--color-accent); }}
+.rag-told {{ position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }}
+@media (max-width: 799px) {{ #rag-talk {{ height: auto; min-height: 9rem; max-height: 56vh; }} }}
+@media (min-width: 800px) {{ #rag-quotes {{ max-height: calc(100vh - 7rem); overflow-y: auto; }} }}
 """
-_DOWNLOAD = """(receipt) => {
-  if (!receipt) return;
+
+# What scrolls must be reachable by keyboard. The end is kept in sight while prose streams, unless the reader has
+# scrolled away; a fold that is open stays so, for Gradio takes the attribute away with each new value.
+_ON_LOAD = """
+const talk = element.closest("#rag-talk"), quotes = document.getElementById("rag-quotes");
+for (const [region, name] of [[talk, "Conversation"], [quotes, "Quotes"]]) {
+  region.tabIndex = 0;
+  region.setAttribute("role", "region");
+  region.setAttribute("aria-label", name);
+}
+let atEnd = true, exchanges = 0;
+const open = new Set();
+talk.addEventListener("scroll", () => { atEnd = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 40; });
+element.addEventListener("toggle", event => {
+  const fold = event.target.dataset.fold;
+  if (fold) event.target.open ? open.add(fold) : open.delete(fold);
+}, true);
+element.addEventListener("click", event => {
+  const starter = event.target.closest("[data-question]");
+  if (starter) trigger("select", {question: starter.dataset.question});
+});
+watch("value", () => {
+  const count = talk.querySelectorAll(".rag-exchange").length;
+  if (count !== exchanges) { open.clear(); atEnd = true; exchanges = count; }
+  for (const fold of element.querySelectorAll("[data-fold]")) fold.open = open.has(fold.dataset.fold);
+  if (atEnd) talk.scrollTop = talk.scrollHeight;
+});
+"""
+_SAVE = """(text) => {
+  if (!text) return;
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([receipt], {type: "application/json"}));
-  link.download = "receipt.json";
+  link.href = URL.createObjectURL(new Blob([text], {type: "%s"}));
+  link.download = "%s";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }"""
 _COPY = """() => {
-  const said = document.querySelectorAll("#rag-chat .rag-prose");
-  if (said.length) navigator.clipboard.writeText(said[said.length - 1].innerText);
+  const said = [...document.querySelectorAll("#rag-talk .rag-prose")].slice(-1);
+  const shown = [...said, ...document.querySelectorAll("#rag-quotes .rag-card")];
+  if (said.length) navigator.clipboard.writeText(shown.map(one => one.innerText).join("\\n\\n"));
 }"""
+
+
+def empty(starters: Sequence[str]) -> str:
+    """The conversation before the first question: what can be asked, with ``starters`` to press."""
+    buttons = "".join(
+        f'<li><button type="button" data-question="{escaped(one)}">{escaped(one)}</button></li>' for one in starters
+    )
+    return (
+        '<section class="rag-empty"><h2>Ask what a house said</h2><p>Quotes come at once, each with who said it and'
+        " when; then an answer whose every sentence was checked against them. Press [1] to see where it stands.</p>"
+        f"<ul>{buttons}</ul></section>"
+    )
+
+
+def told(words: str) -> str:
+    """What a screen reader says when it changes."""
+    return f'<p class="rag-told" role="status">{escaped(words)}</p>'
 
 
 def draw(shared: Shared) -> None:
@@ -41,67 +103,88 @@ def draw(shared: Shared) -> None:
 
     with gr.Tab("Ask"), gr.Row():
         with gr.Column(scale=3, min_width=320):
-            chat = gr.Chatbot(
-                show_label=False,
-                elem_id="rag-chat",
-                height="56vh",
-                # Our own HTML, escaped here and sanitised again there; Markdown would add images and links.
-                render_markdown=False,
-                latex_delimiters=[],
-                buttons=[],  # Gradio's copy button copies the markup, its share button publishes.
-                feedback_options=None,
-                layout="panel",
-                placeholder="Ask what a house said.",
-            )
-            with gr.Accordion("Thought", open=False, visible=False, elem_id="rag-thought") as fold:
-                thought = gr.HTML()
-            box = gr.Textbox(show_label=False, label="Question", placeholder="Your question", lines=1, max_lines=6)
+            with gr.Column(elem_id="rag-talk"):
+                past = gr.HTML(visible=False)
+                now = gr.HTML(empty(()), elem_id="rag-now", js_on_load=_ON_LOAD)
+                status = gr.HTML(told(""))
+            with gr.Row(equal_height=True):
+                box = gr.Textbox(
+                    show_label=False,
+                    label="Question",
+                    placeholder="Your question",
+                    max_lines=6,
+                    scale=6,
+                    container=False,
+                )
+                ask = gr.Button("Ask", variant="primary", min_width=64)
+                stop = gr.Button("Stop", min_width=64)
             with gr.Row():
-                ask = gr.Button("Ask", variant="primary", min_width=80)
-                stop = gr.Button("Stop", min_width=80)
-                copy = gr.Button("Copy", min_width=80)
-                save = gr.Button("Receipt", min_width=80)
-            receipt = gr.Textbox(visible=False)
+                copy = gr.Button("Copy", size="sm", min_width=70)
+                note = gr.Button("Markdown", size="sm", min_width=70)
+                save = gr.Button("Receipt", size="sm", min_width=70)
+                clear = gr.Button("Clear", size="sm", min_width=70)
+            receipt, markdown = gr.Textbox(visible=False), gr.Textbox(visible=False)
         with gr.Column(scale=2, min_width=320):
             quotes = gr.HTML(cards.NO_QUOTES, elem_id="rag-quotes")
 
     def blank() -> dict[Any, Any]:
-        return {chat: [], receipt: "", quotes: cards.NO_QUOTES, fold: gr.update(visible=False)}
+        return {
+            past: gr.update(value="", visible=False),
+            now: empty(shared.assistant.starters()),
+            status: told(""),
+            quotes: cards.NO_QUOTES,
+            receipt: "",
+            markdown: "",
+        }
+
+    def greet(conversation: Conversation) -> str | dict[str, Any]:
+        begun = conversation.said or conversation.reply
+        return gr.skip() if begun else empty(shared.assistant.starters())
 
     def asking(asked: str | None, conversation: Conversation, *limits: Chosen) -> Iterator[dict[Any, Any]]:
-        question = asked or ""
-        said = conversation.messages
-        before = list(said)
-        for screen in converse(shared.assistant, question, Limits.of(*limits), conversation):
-            if conversation.messages is not said:
+        said = conversation.said
+        before = "".join(said)
+        for screen in converse(shared.assistant, asked or "", Limits.of(*limits), conversation):
+            if conversation.said is not said:
                 # Cleared meanwhile. Gradio shows the last yield once more at the end, so that has to be blank.
                 yield blank()
                 return
-            shown = {
-                chat: before + messages(question, screen.content),
-                fold: gr.update(visible=bool(screen.thought)),
-                thought: cards.thought(screen.thought),
-                box: "" if screen.accepted else gr.skip(),
+            shown: dict[Any, Any] = {
+                now: screen.content,
+                status: told(screen.told),
                 receipt: screen.receipt,
+                markdown: screen.markdown,
             }
+            if screen.accepted:
+                shown |= {past: gr.update(value=before, visible=bool(before)), box: ""}
             yield shown if screen.quotes is None else {**shown, quotes: screen.quotes}
 
-    def clear(conversation: Conversation) -> dict[Any, Any]:
+    def picked(event: gr.EventData) -> str:
+        return str(event._data["question"])
+
+    picked.__annotations__["event"] = gr.EventData  # Gradio finds it by its type, and cannot resolve the name
+
+    def clearing(conversation: Conversation) -> dict[Any, Any]:
         conversation.clear()
         return blank()
 
-    gr.on(
-        [ask.click, box.submit],
-        asking,
-        [box, shared.conversation, *shared.limits],
-        [chat, fold, thought, box, quotes, receipt],
-        api_name="ask",
-        show_progress="hidden",
-        concurrency_limit=1,
-    )
+    shows = [past, now, status, quotes, receipt, markdown]
+    asks: dict[str, Any] = {
+        "fn": asking,
+        "inputs": [box, shared.conversation, *shared.limits],
+        "outputs": [box, *shows],
+        "api_visibility": "private",
+        "show_progress": "hidden",
+        "concurrency_limit": AT_ONCE,
+        "concurrency_id": "ask",
+    }
+    gr.on([ask.click, box.submit], **asks)
+    now.select(picked, None, box, **PRIVATE).then(**asks)
     # Neither has `cancels`: that would leave the page as it was, where closing the reply lets `ask` check and
     # show what was written so far; and a cancelled event now and then covers the page with "Error".
     stop.click(Conversation.stop, [shared.conversation], None, **PRIVATE)
-    chat.clear(clear, [shared.conversation], [chat, quotes, fold, receipt], **PRIVATE)
+    clear.click(clearing, [shared.conversation], shows, **PRIVATE)
     copy.click(None, js=_COPY, **PRIVATE)
-    save.click(None, [receipt], js=_DOWNLOAD, **PRIVATE)
+    note.click(None, [markdown], js=_SAVE % ("text/markdown", "answer.md"), **PRIVATE)
+    save.click(None, [receipt], js=_SAVE % ("application/json", "receipt.json"), **PRIVATE)
+    shared.page.load(greet, [shared.conversation], now, **PRIVATE)

@@ -32,6 +32,12 @@ class Limits:
         """What the assistant takes."""
         return {"house": self.houses or None, "since": self.since or None, "until": self.until or None}
 
+    @property
+    def words(self) -> str:
+        """What is set, in words; empty where nothing is."""
+        since, until = (f"{word} {day}" if day else "" for word, day in (("since", self.since), ("until", self.until)))
+        return " · ".join(filter(None, [", ".join(self.houses), since, until]))
+
     @classmethod
     def of(cls, houses: Chosen, since: Chosen, until: Chosen) -> Limits:
         """The limits that the components of the bar hold; an empty one holds None."""

@@ -18,6 +18,7 @@ from rag.errors import RagError
 from rag.page import cards
 from rag.page.filters import Limits
 from rag.page.markup import escaped, failure, notice
+from rag.present import answer_markdown
 from rag.receipts import receipt
 from rag.records import Exchange
 
@@ -33,9 +34,9 @@ TICK = 0.2
 
 @dataclass(slots=True)
 class Conversation:
-    """One tab's talk: the finished exchanges, as shown and as a later question leans on them; the reply under way."""
+    """One tab's talk: the finished exchanges, as HTML and as a later question leans on them; the reply under way."""
 
-    messages: list[dict[str, str]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     past: list[Exchange] = field(default_factory=list)
     reply: Reply | None = None
     stopped: bool = False
@@ -49,22 +50,23 @@ class Conversation:
     def clear(self) -> None:
         """Stop, and forget what was said."""
         self.stop()
-        self.messages, self.past = [], []
+        self.said, self.past = [], []
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
     """One moment of an exchange, as HTML; ``quotes`` is None where they stay as they were.
 
-    ``receipt`` is the JSON of a finished answer.
-    ``accepted`` says, once, that the question was taken and its box may be emptied.
+    ``told`` is what a screen reader says of it. ``accepted`` says, once, that the question was taken and its box may be
+    emptied. ``receipt`` (JSON) and ``markdown`` are there once the answer is.
     """
 
     content: str
+    told: str = ""
     quotes: str | None = None
-    thought: str = ""
     accepted: bool = False
     receipt: str = ""
+    markdown: str = ""
 
 
 def converse(assistant: Assistant, question: str, limits: Limits, conversation: Conversation) -> Iterator[Screen]:
@@ -74,28 +76,27 @@ def converse(assistant: Assistant, question: str, limits: Limits, conversation: 
     """
     question = question.strip()
     if told := problem("question", question):
-        yield Screen(notice(told))
+        yield Screen(notice(told), told)
         return
     conversation.stopped = False
-    said = conversation.messages  # Held by name: what ends after a clear is not said in the next conversation.
-    screen = Screen(cards.draft("", 0, stage="Searching"), accepted=True)
+    said = conversation.said  # Held by name: what ends after a clear is not said in the next conversation.
+    screen = Screen(exchange(question, cards.draft("", 0, stage="Searching")), "Searching", accepted=True)
     yield screen
     try:
         for screen in _exchange(assistant, question, limits, conversation):
             yield screen
     except RagError as error:
-        screen = Screen(failure(error))
+        screen = Screen(exchange(question, failure(error)), str(error))
         yield screen
     except Exception:
-        yield Screen(notice("This went wrong inside the program; its terminal says where."))
+        yield Screen(exchange(question, notice("This went wrong inside the program; its terminal says where.")))
         raise
-    said += messages(question, screen.content)
+    said.append(screen.content)
 
 
-def messages(question: str, content: str) -> list[dict[str, str]]:
-    """One exchange for the Chatbot; ``content`` is HTML already."""
-    shown = escaped(question.strip()[:QUESTION_CHARACTERS])
-    return [{"role": "user", "content": shown}, {"role": "assistant", "content": content}]
+def exchange(question: str, content: str) -> str:
+    """A question and what is shown for it; ``content`` is HTML already."""
+    return f'<article class="rag-exchange"><h3>{escaped(question)}</h3>{content}</article>'
 
 
 def _exchange(assistant: Assistant, question: str, limits: Limits, conversation: Conversation) -> Iterator[Screen]:
@@ -109,27 +110,57 @@ def _exchange(assistant: Assistant, question: str, limits: Limits, conversation:
     past = conversation.past
     reply = assistant.ask(question, past, progress=progress, **limits.conditions)
     conversation.reply = reply
-    prose = thought = ""
+    about = cards.about(reply.searched if reply.searched != question else "", limits.words)
+    thinking = _Thinking()
+    prose = ""
     try:
         if conversation.stopped:
             reply.close()
-        found = reply.searched if reply.searched != question else ""
         quotes: str | None = cards.quote_cards(reply.quotes, refused=reply.refused)
         for pieces in _paced(reply):
-            prose += "".join(piece.text for piece in pieces if not piece.thought)
-            thought += "".join(piece.text for piece in pieces if piece.thought)
-            stage = "Thinking" if thought.strip() else download or "Reading the quotes"
-            content = cards.draft(prose, time.monotonic() - began, stage=stage, searched=found, note=reply.note)
-            yield Screen(content, quotes, thought.strip())
+            prose += thinking.without_thought(pieces)
+            stage = _stage(reply, thinking, download)
+            draft = cards.draft(prose, time.monotonic() - began, stage=stage, note=reply.note)
+            content = exchange(question, about + cards.thought(thinking.text, thinking.seconds) + draft)
+            yield Screen(content, "Writing" if prose.strip() else stage, quotes)
             quotes = None
         answer = reply.answer
     finally:
         reply.close()
         conversation.reply = None
     past.append(reply.exchange)
-    shown = cards.quote_cards(answer.quotes, refused=answer.refused)
-    kept = json.dumps(receipt(reply), indent=1)
-    yield Screen(cards.final(answer), shown, answer.thinking.strip(), receipt=kept)
+    folded = cards.thought(answer.thinking, thinking.seconds)
+    yield Screen(
+        exchange(question, about + folded + cards.final(answer)),
+        "The answer is there.",
+        cards.quote_cards(answer.quotes, refused=answer.refused),
+        receipt=json.dumps(receipt(reply), indent=1),
+        markdown=answer_markdown(answer, limits.words),
+    )
+
+
+@dataclass(slots=True)
+class _Thinking:
+    """The thought so far, and how long it took."""
+
+    text: str = ""
+    began: float = 0.0
+    seconds: float = 0.0
+
+    def without_thought(self, pieces: list[Piece]) -> str:
+        """The prose of ``pieces``; what is thought is kept."""
+        thought = "".join(piece.text for piece in pieces if piece.thought)
+        if thought:
+            now = time.monotonic()
+            self.began = self.began or now - TICK
+            self.text, self.seconds = self.text + thought, now - self.began
+        return "".join(piece.text for piece in pieces if not piece.thought)
+
+
+def _stage(reply: Reply, thinking: _Thinking, download: str) -> str:
+    if reply.before:
+        return f"Waiting for the model, {reply.before} before you"
+    return "Thinking" if thinking.text.strip() else download or "Reading the quotes"
 
 
 def _paced(reply: Reply) -> Iterator[list[Piece]]:
