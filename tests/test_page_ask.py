@@ -187,7 +187,7 @@ def test_the_columns_stack_on_a_phone(tab: Page) -> None:
 def test_a_starter_question_asks_itself(tab: Page) -> None:
     tab.get_by_role("button", name="What is fair value?").click()
     tab.locator("#rag-talk .rag-prose", has_text="$41 [1]").wait_for()
-    assert tab.locator("#rag-talk h3").inner_text() == "What is fair value?"
+    assert tab.locator("#rag-talk h2").inner_text() == "What is fair value?"
 
 
 def test_a_citation_is_a_button_that_names_its_quote(tab: Page) -> None:
@@ -202,7 +202,7 @@ def test_the_answer_before_stays_above_the_next(tab: Page) -> None:
     tab.locator("#rag-talk .rag-prose").wait_for()
     put(tab, "second")
     tab.locator("#rag-talk .rag-prose").nth(1).wait_for()
-    assert tab.locator("#rag-talk h3").all_inner_texts() == ["first", "second"]
+    assert tab.locator("#rag-talk h2").all_inner_texts() == ["first", "second"]
 
 
 def test_an_answer_can_be_kept_as_markdown(tab: Page) -> None:

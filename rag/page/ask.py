@@ -24,7 +24,7 @@ STYLE = f"""
 #rag-talk {{ height: calc(100vh - 22rem); min-height: 16rem; overflow-y: auto; position: relative; gap: 0;
   flex-wrap: nowrap; border: 1px solid var(--border-color-primary); border-radius: 6px; padding: .75rem 1rem; }}
 .rag-exchange {{ padding: 0 0 1.25rem; }}
-.rag-exchange h3 {{ font-size: 1rem; font-weight: 600; margin: 0 0 .4rem; white-space: pre-wrap;
+.rag-exchange h2 {{ font-size: 1rem; font-weight: 600; margin: 0 0 .4rem; white-space: pre-wrap;
   overflow-wrap: anywhere; }}
 .rag-empty h2 {{ font-size: 1rem; font-weight: 600; margin: 0 0 .25rem; }}
 .rag-empty p {{ color: {QUIET}; margin: 0 0 .75rem; }}

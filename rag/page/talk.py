@@ -96,7 +96,7 @@ def converse(assistant: Assistant, question: str, limits: Limits, conversation: 
 
 def exchange(question: str, content: str) -> str:
     """A question and what is shown for it; ``content`` is HTML already."""
-    return f'<article class="rag-exchange"><h3>{escaped(question)}</h3>{content}</article>'
+    return f'<article class="rag-exchange"><h2>{escaped(question)}</h2>{content}</article>'
 
 
 def _exchange(assistant: Assistant, question: str, limits: Limits, conversation: Conversation) -> Iterator[Screen]:
