@@ -13,22 +13,25 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
+from rag import uploads
 from rag.errors import SettingsError
-from rag.guard import HOST, PORT, USER, Guard, password_for
-from rag.page import ask, cards, compare, filters, markup
+from rag.guard import PORT, Guard
+from rag.page import api, ask, cards, compare, costs, filters, inbox, markup, models, passage
 from rag.page.shared import PRIVATE, Shared
 from rag.page.talk import Conversation
+from rag.passwords import Address, Door
 
 if TYPE_CHECKING:
     import gradio as gr
 
     from rag.assistant import Assistant
 
-TABS = (ask, compare)
+TABS = (ask, compare, inbox, costs, models)
 """What is drawn below the filter bar, in this order: each has ``draw(shared)`` and ``STYLE``."""
 
 
@@ -39,11 +42,13 @@ def build(assistant: Assistant) -> gr.Blocks:
 
     page = gr.Blocks(title="rag", analytics_enabled=False, fill_width=True)
     with page:
+        api.expose(assistant)  # First, for an event of the page that bears one of the names would take it.
         head = gr.HTML(elem_classes="rag-head")
         page.load(lambda: cards.head(assistant.status()), None, head, **PRIVATE)
-        shared = Shared(page, assistant, gr.State(Conversation()), filters.draw(page, assistant))
+        shared = Shared(page, assistant, gr.State(Conversation()), filters.draw(page, assistant), gr.State(0))
         for tab in TABS:
             tab.draw(shared)
+        passage.draw(shared)
     # A second question waits for the first: there is one model, and it is the slow part.
     page.queue(max_size=16, default_concurrency_limit=1)
     return page
@@ -61,13 +66,13 @@ def _close_doors() -> None:
 
 
 @contextmanager
-def listening(assistant: Assistant, *, host: str = HOST, port: int = PORT) -> Iterator[str]:
+def listening(assistant: Assistant, address: Address | None = None, *, port: int = PORT) -> Iterator[str]:
     """Serve the chat in the background for as long as the context lasts, and yield its URL.
 
-    Raises SettingsError where the port is taken, or where ``host`` is open to others without RAG_PASSWORD.
+    Without an ``address``, on ``port`` of this machine alone. Raises SettingsError where the port is taken.
     """
-    host = host.strip("[]")
-    password = password_for(host)
+    address = address or Address(port=port)
+    host, port = address.host, address.port
     page = build(assistant)
     # Gradio asks its own server whether it is up, and would ask a proxy of the environment to do so.
     around = ",".join(dict.fromkeys([*os.environ.get("NO_PROXY", "").split(","), "127.0.0.1", "localhost", host]))
@@ -76,7 +81,10 @@ def listening(assistant: Assistant, *, host: str = HOST, port: int = PORT) -> It
         # Gradio finds a taken port out too, and leaves its sockets open.
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host, port), family=family).close()
-        _launch(page, host, port, password)
+        # Gradio says on stdout, however quiet, where MCP is; that is for our own address alone.
+        with redirect_stdout(StringIO()):
+            _launch(page, address)
+        api.take_over(page)
     except (OSError, OverflowError) as error:
         raise SettingsError(
             f"Port {port} on {host} cannot be used.",
@@ -92,14 +100,17 @@ def listening(assistant: Assistant, *, host: str = HOST, port: int = PORT) -> It
         page.close(verbose=False)
 
 
-def _launch(page: gr.Blocks, host: str, port: int, password: str | None) -> None:
+def _launch(page: gr.Blocks, address: Address) -> None:
     import gradio as gr
     from starlette.middleware import Middleware
 
+    passwords = address.passwords
+    walls = [Middleware(Guard, host=address.host, root=address.root)]
     page.launch(
-        server_name=f"[{host}]" if ":" in host else host,
-        server_port=port,
-        auth=(USER, password) if password else None,
+        server_name=f"[{address.host}]" if ":" in address.host else address.host,
+        server_port=address.port,
+        root_path=address.root.text,
+        auth=cast("Any", passwords.allow) if passwords else None,  # Gradio awaits it, and does not say so
         share=False,
         inbrowser=False,
         quiet=True,
@@ -110,10 +121,10 @@ def _launch(page: gr.Blocks, host: str, port: int, password: str | None) -> None
         footer_links=[],
         ssr_mode=False,
         pwa=False,
-        mcp_server=False,
-        max_file_size="1mb",
+        mcp_server=True,
+        max_file_size=uploads.MAX_BYTES,
         state_session_capacity=100,
-        app_kwargs={"middleware": [Middleware(Guard, host=host)]},
+        app_kwargs={"middleware": [*walls, Middleware(Door, passwords=passwords)] if passwords else walls},
         theme=gr.themes.Default(
             primary_hue="blue",
             neutral_hue="slate",
@@ -126,13 +137,15 @@ def _launch(page: gr.Blocks, host: str, port: int, password: str | None) -> None
             link_text_color_dark="*primary_300",
             color_accent="*primary_600",
         ),
-        css=markup.STYLE + cards.STYLE + "".join(tab.STYLE for tab in TABS),
+        css=markup.STYLE + cards.STYLE + filters.STYLE + passage.STYLE + "".join(tab.STYLE for tab in TABS),
     )
 
 
-def serve(assistant: Assistant, *, host: str = HOST, port: int = PORT) -> None:
+def serve(assistant: Assistant, address: Address) -> None:
     """Serve the chat until Ctrl-C; the URL goes to stdout once it listens. Raises as `listening` does."""
-    with listening(assistant, host=host, port=port) as url:
+    if address.audience:
+        sys.stderr.write(f"{address.audience}\n")
+    with listening(assistant, address) as url:
         sys.stdout.write(f"{url}\n")
         sys.stdout.flush()
         try:

@@ -10,144 +10,24 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from rag import models, prompts
+from rag import prompts
 from rag.citations import check
+from rag.conditions import Conditions
 from rag.coverage import coverage
 from rag.errors import ModelFailed, ModelUnavailable, PromptTooLong, RagError
 from rag.figures import YEAR, figures
 from rag.gate import Judgement
-from rag.llama import LlamaModel
 from rag.llm import ChatModel, Ended, Piece, PieceStream
-from rag.modelfiles import CATALOGUE, DEFAULT, Generation
+from rag.loading import Abandoned, Loaded, ModelLoader
 from rag.records import Answer, Exchange, Progress, Quote, Sentence, Turn, Usage
 from rag.retrieval import Search
 from rag.sentences import one_line
-from rag.server import ServerModel
 from rag.settings import THINKING_TOKENS, Settings
 from rag.sought import sought, states
 from rag.stems import stems
 from rag.terms import index_terms
-
-_POLL_SECONDS = 0.1
-
-
-def is_here(spec: str) -> bool:
-    """Whether the model that ``spec`` names can be loaded without fetching anything."""
-    name = spec or DEFAULT
-    return models.find(name) is not None if name in CATALOGUE else True
-
-
-def generation(spec: str) -> Generation:
-    """How the model that ``spec`` names is asked."""
-    name = spec or DEFAULT
-    return CATALOGUE[name].generation if name in CATALOGUE else Generation()
-
-
-def open_model(found: models.Resolved, settings: Settings) -> ChatModel:
-    """Open what was found: a file in this process, or a server; raises ModelFailed."""
-    if found.url:
-        return ServerModel(found.url, context_tokens=settings.context_tokens, seed=settings.seed)
-    assert found.path is not None
-    return LlamaModel(
-        found.path,
-        name=found.name,
-        context_tokens=settings.context_tokens,
-        threads=settings.threads,
-        seed=settings.seed,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A model that is ready: how it is asked, what file it is, and a note if it stands in for another."""
-
-    model: ChatModel
-    found: models.Resolved
-    note: str = ""
-
-
-class _Abandoned(Exception):
-    """Nobody waits for the model any more."""
-
-
-class ModelLoader:
-    """Finds, pulls and loads the chat model in a thread, so that the quotes need not wait for it."""
-
-    def __init__(self, settings: Settings, model: ChatModel | None = None) -> None:
-        """Load nothing yet; ``model`` is one that is there already."""
-        self._settings = settings
-        self._future: Future[Loaded] | None = None
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
-        self._state: tuple[int, int | None, str] | None = None
-        if model:
-            self._future = Future()
-            self._future.set_result(Loaded(model, models.Resolved(model.name)))
-
-    def preload(self) -> None:
-        """Begin to load a model whose file is here; forget an attempt that failed, for a new question."""
-        with self._lock:
-            if self._future and self._future.done() and self._future.exception():
-                self._future = None
-        if is_here(self._settings.model):
-            self._begin()
-
-    def _begin(self) -> Future[Loaded]:
-        with self._lock:
-            if self._future is None:
-                self._future = Future()
-                # A daemon, so that Ctrl-C in the middle of a gigabyte ends the process; what has come is kept.
-                threading.Thread(target=self._run, args=(self._future,), name="model-loader", daemon=True).start()
-            return self._future
-
-    def wait(self, *, stop: threading.Event, progress: Progress | None = None) -> Loaded:
-        """The model; ``progress`` is told of a download meanwhile.
-
-        Raises ModelUnavailable and ModelFailed, and returns to nobody (`_Abandoned`) once ``stop`` is set.
-        """
-        future = self._begin()
-        while not future.done():
-            if stop.wait(_POLL_SECONDS):
-                raise _Abandoned
-            if progress and self._state:
-                progress(*self._state)
-        return future.result()
-
-    def close(self) -> None:
-        """Give the model up, loaded or not."""
-        self._closed.set()
-        if self._future and self._future.done() and not self._future.exception():
-            self._future.result().model.close()
-
-    def _run(self, future: Future[Loaded]) -> None:
-        try:
-            loaded = self._load()
-            future.set_result(loaded)
-        except BaseException as error:
-            future.set_exception(error)
-            return
-        if self._closed.is_set():
-            loaded.model.close()
-
-    def _load(self) -> Loaded:
-        settings = self._settings
-        found = models.resolve(settings.model, progress=self._progress)
-        if not found.generation.prose:
-            raise ModelUnavailable(
-                f"{found.name} is too small to answer from sources.", remedy="Name another with --model."
-            )
-        model = open_model(found, settings)
-        note = f"The question and its quotes are sent to {found.url}." if model.remote else found.note
-        return Loaded(model, found, note)
-
-    def _progress(self, done: int, total: int | None, what: str) -> None:
-        if self._closed.is_set():
-            raise _Abandoned
-        self._state = (done, total, what)
 
 
 class Reply:
@@ -156,7 +36,8 @@ class Reply:
     Iterating yields text as the model writes it, not yet checked; closing it stops the model. ``searched`` is the
     question with what it left to those before it; ``gate`` is what the evidence was found to bear; ``note`` says who of
     those asked is not quoted, why there is no prose, or which model stands in, as soon as that is known. ``turns`` are
-    what the model was sent, ``index`` names the index that was searched, ``conditions`` are the filters and the day.
+    what the model was sent, ``index`` names the index that was searched, ``conditions`` are what it
+    was limited to, and its day.
     """
 
     def __init__(
@@ -170,7 +51,7 @@ class Reply:
         settings: Settings,
         seconds: Mapping[str, float],
         index: Mapping[str, str | int],
-        conditions: Mapping[str, Any],
+        conditions: Conditions,
         progress: Progress | None = None,
     ) -> None:
         """Answer from ``quotes`` of what was ``found``, with the loader's model; none means that quotes are wanted."""
@@ -264,11 +145,12 @@ class Reply:
             self._ended = self._started
             return
         try:
-            self._loaded = self._loader.wait(stop=self._stop, progress=self._progress)
-            self.note = f"{self.note} {self._loaded.note}".strip()
-            self._seconds["load"] = self._elapsed()
-            yield from self._write(self._loaded)
-        except _Abandoned:
+            with self._loader.using(stop=self._stop, progress=self._progress) as loaded:
+                self._loaded = loaded
+                self.note = f"{self.note} {loaded.note}".strip()
+                self._seconds["load"] = self._elapsed()
+                yield from self._write(loaded)
+        except Abandoned:
             return
         except (ModelUnavailable, ModelFailed, PromptTooLong) as error:
             self.note = f"{self.gate.reason} {_why_no_prose(error)}".strip()
@@ -349,7 +231,7 @@ def _no_less_than_quoted(answer: Answer, found: Search) -> Answer:
 
 def in_full(quote: Quote) -> Sentence:
     """A quote as a sentence of an answer: who says it, and all of its words."""
-    words = one_line(quote.text)
+    words = prompts.inert(one_line(quote.text))  # or a mail that writes [9] would cite by our hand
     words = words if words[0] in '“"' else f"“{words}”"
     said = f"{prompts.speaker(quote.hit)}: {words}"
     return Sentence(said, (quote.label,), "quoted", "the prose says less of what was asked")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from rag.guard import HOST, PORT
+from rag.records import KINDS, VOICES
 from rag.settings import THINKING_TOKENS
 
 
@@ -52,6 +53,8 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--house", action="append", metavar="H", help="only this house; may be repeated")
     parser.add_argument("--since", metavar="DATE", help="only notes of this day or later (2025-01-27)")
     parser.add_argument("--until", metavar="DATE", help="only notes of this day or earlier")
+    parser.add_argument("--voice", choices=list(VOICES), help="only the author's own words, or only those quoted")
+    parser.add_argument("--kind", choices=KINDS, help="only mail, or only notes and attached files")
     _add_as_of(parser)
     parser.add_argument("-k", type=_positive, metavar="N", help="how many quotes or hits")
 
@@ -126,6 +129,10 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default=HOST, help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on (default: {PORT})")
+    parser.add_argument("--auth", metavar="FILE", help="lines of user:password; whoever is not among them stays out")
+    parser.add_argument(
+        "--root-path", default="", metavar="URL", help="where a proxy shows it: https://desk.example/rag"
+    )
     parser.add_argument("--model", metavar="NAME|PATH|URL", help="a catalogue name, a GGUF file or a server")
     parser.add_argument("--think", choices=list(THINKING_TOKENS), help="how long R1 may think first")
     _add_places(parser)

@@ -9,32 +9,38 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Self
 
 from rag import indexing
-from rag.answering import ModelLoader, Reply, generation, is_here
+from rag.answering import Reply
 from rag.comparing import Comparison, compare
+from rag.conditions import Conditions, asked, check_count
+from rag.contents import Contents, Listing
 from rag.embedding import Embedder, SentenceTransformerEmbedder
-from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, ModelUnavailable, RagError, SettingsError
+from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, ModelUnavailable, RagError
+from rag.facets import Facets
 from rag.followups import completed
 from rag.gate import GATE, Gate, Judgement, Notes, gate_for, judge
-from rag.houses import canonical, use
+from rag.history import History, history, remember
+from rag.houses import use
 from rag.llm import ChatModel
-from rag.modelfiles import DEFAULT
+from rag.loading import ModelLoader, generation, is_here
+from rag.modelfiles import CATALOGUE, DEFAULT, ModelFile
 from rag.ownership import ownership
+from rag.passages import Opened, opened, source
 from rag.quoting import choose_quotes
 from rag.records import Exchange, Hit, Progress, SyncReport
 from rag.reranking import Reranker
 from rag.retrieval import Retriever, Search
 from rag.scanning import require_corpus
-from rag.schema import Filters
 from rag.settings import Settings
 from rag.store import Catalogue
+from rag.upkeep import Upkeep
 from rag.vectors import ChromaVectors, ExactVectors, NearestVectors, discard
 from rag.watching import follow
 
@@ -57,7 +63,14 @@ class Status:
 class Assistant:
     """Answers questions about one corpus; use it as a context manager."""
 
-    def __init__(self, settings: Settings, *, embedder: Embedder, model: ChatModel | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        embedder: Embedder,
+        model: ChatModel | None = None,
+        models: Mapping[str, ModelFile] = CATALOGUE,
+    ) -> None:
         """Use `open`."""
         self.settings = settings
         self._embedder = embedder
@@ -67,8 +80,9 @@ class Assistant:
         self._owner = False
         self._rebuild = False
         self._lock = threading.Lock()
+        self.upkeep = Upkeep(settings.corpus, self.sync)
         self._open = ExitStack()
-        self._loader = ModelLoader(settings, model)
+        self.loader = ModelLoader(settings, model, models)
         self._reranker = Reranker(settings.rerank_model) if settings.rerank_model else None
 
     @classmethod
@@ -78,6 +92,7 @@ class Assistant:
         *,
         embedder: Embedder | None = None,
         model: ChatModel | None = None,
+        models: Mapping[str, ModelFile] = CATALOGUE,
         own: bool = False,
         rebuild: bool = False,
     ) -> Assistant:
@@ -90,7 +105,7 @@ class Assistant:
         """
         use(settings.houses)
         embedder = embedder or SentenceTransformerEmbedder(settings.embedding_model)
-        assistant = cls(settings, embedder=embedder, model=model)
+        assistant = cls(settings, embedder=embedder, model=model, models=models)
         try:
             if own:
                 assistant._open.enter_context(ownership(settings.index))
@@ -113,8 +128,9 @@ class Assistant:
         self.close()
 
     def close(self) -> None:
-        """Stop the model and let go of the index."""
-        self._loader.close()
+        """Stop the model and all upkeep, and let go of the index."""
+        self.upkeep.close()
+        self.loader.close()
         self._forget_catalogue()
         self._open.close()
 
@@ -129,9 +145,12 @@ class Assistant:
         """Make the index equal the corpus, building it if there is none.
 
         A file that was written to in the last ``settle`` seconds is left for another time. Unless the assistant
-        was opened with ``own``, no other thread may search meanwhile. Raises IndexBusy and CorpusMissing, and
-        `rag.indexing.Stopped` soon after ``stop`` is set.
+        was opened with ``own``, no other thread may search meanwhile. One that is under way is waited for; `upkeep`
+        tells of it. Raises IndexBusy and CorpusMissing, and `rag.indexing.Stopped` soon after ``stop`` is set.
         """
+        return self.upkeep.run(lambda stop, progress: self._sync(settle, stop, progress), stop, progress)
+
+    def _sync(self, settle: float, stop: threading.Event, progress: Progress) -> SyncReport:
         with contextlib.nullcontext() if self._owner else ownership(self.settings.index):
             require_corpus(self.settings.corpus)
             self._open_catalogue()
@@ -146,6 +165,7 @@ class Assistant:
                 stop=stop,
                 progress=progress,
             )
+            remember(self._catalogue, report, datetime.now(UTC))
             if self._owner:
                 self._nearest()
             return report
@@ -190,16 +210,21 @@ class Assistant:
         house: str | Sequence[str] | None = None,
         since: str | date | None = None,
         until: str | date | None = None,
+        voice: str | None = None,
+        kind: str | None = None,
         as_of: str | date | None = None,
     ) -> list[Hit]:
         """The ``k`` best passages for ``question``; ``until`` is a day that still counts.
 
-        ``as_of`` is the day that "last week" counts from, today by default. Raises IndexMissing and SettingsError.
+        ``voice`` is ``own`` (the author's words) or ``quoted`` (somebody else's, in the author's document), ``kind``
+        ``email`` or ``note``. ``as_of`` is the day that "last week" counts from, today by default. Raises IndexMissing
+        and SettingsError.
         """
         retriever = self._retriever()
-        _check_count(k)
-        query = retriever.understand(_asked(question), _today(as_of))
-        return list(retriever.search(query, k=k, filters=_filters(house, since, until)).hits)
+        check_count(k)
+        limits = Conditions(house, since, until, voice, kind, as_of)
+        query = retriever.understand(asked(question), limits.today())
+        return list(retriever.search(query, k=k, filters=limits.filters()).hits)
 
     def ask(
         self,
@@ -209,6 +234,8 @@ class Assistant:
         house: str | Sequence[str] | None = None,
         since: str | date | None = None,
         until: str | date | None = None,
+        voice: str | None = None,
+        kind: str | None = None,
         as_of: str | date | None = None,
         k: int | None = None,
         quotes_only: bool = False,
@@ -224,25 +251,27 @@ class Assistant:
         started = time.monotonic()
         retriever = self._retriever()
         index = self._state()
-        filters = _filters(house, since, until)
-        question = _asked(question)
+        limits = Conditions(house, since, until, voice, kind, as_of)
+        filters = limits.filters()
+        question = asked(question)
         searched = completed(question, history, people=retriever.people())
-        query = retriever.understand(searched, _today(as_of))
+        query = retriever.understand(searched, limits.today())
         if not quotes_only:
-            self._loader.preload()
-        count = (self.settings.quotes or generation(self.settings.model).quotes) if k is None else k
-        _check_count(count)
+            self.loader.preload()
+        usual = self.settings.quotes or generation(self.settings.model, self.loader.catalogue).quotes
+        count = usual if k is None else k
+        check_count(count)
         found = retriever.search(query, k=4 * count, filters=filters)
         return Reply(
             question,
             choose_quotes(found, limit=count),
             found=found,
             gate=self._judge(found),
-            loader=None if quotes_only else self._loader,
+            loader=None if quotes_only else self.loader,
             settings=self.settings,
             seconds={"search": time.monotonic() - started},
             index=index,
-            conditions={"house": house, "since": since, "until": until, "as_of": as_of},
+            conditions=limits,
             progress=progress,
         )
 
@@ -253,6 +282,8 @@ class Assistant:
         house: str | Sequence[str] | None = None,
         since: str | date | None = None,
         until: str | date | None = None,
+        voice: str | None = None,
+        kind: str | None = None,
         as_of: str | date | None = None,
         k: int | None = None,
     ) -> Comparison:
@@ -262,9 +293,9 @@ class Assistant:
         SettingsError.
         """
         retriever = self._retriever()
-        filters = _filters(house, since, until)
-        query = retriever.understand(_asked(claim), _today(as_of))
-        found = retriever.by_house(query, per=_COMPARED, filters=filters)
+        limits = Conditions(house, since, until, voice, kind, as_of)
+        query = retriever.understand(asked(claim), limits.today())
+        found = retriever.by_house(query, per=_COMPARED, filters=limits.filters())
         return compare(query.text, {name: choose_quotes(one, limit=3) for name, one in found.items()}, limit=k)
 
     def adopt(self, gate: Gate) -> None:
@@ -275,8 +306,12 @@ class Assistant:
 
     def preload(self) -> None:
         """Begin to load the chat model, if its file is here, and the embedding model."""
-        self._loader.preload()
+        self.loader.preload()
         threading.Thread(target=self._warm, name="embedder-loader", daemon=True).start()
+
+    def choose(self, model: str) -> None:
+        """Have another model answer from the next question on; see `rag.loading.ModelLoader.choose`."""
+        self.settings = replace(self.settings, model=self.loader.choose(model))
 
     def _warm(self) -> None:
         # What goes wrong here goes wrong again, and is told, when the embedder is needed.
@@ -297,15 +332,53 @@ class Assistant:
                 raise
             return None, f"{error} The answer comes from the index as it is. {error.remedy}"
 
+    def entries(
+        self,
+        text: str = "",
+        *,
+        offset: int = 0,
+        house: str | Sequence[str] | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
+        voice: str | None = None,
+        kind: str | None = None,
+    ) -> Listing:
+        """A page of what is in the index; see `rag.contents`. Raises IndexMissing and SettingsError."""
+        return self.contents.entries(Conditions(house, since, until, voice, kind).filters(), text, offset=offset)
+
+    @property
+    def contents(self) -> Contents:
+        """Everything that is in the index, to look through. Raises IndexMissing."""
+        return self._known().contents
+
+    def passage(self, document_id: str, start: int = 0, end: int = 0) -> Opened:
+        """A passage in its whole document. Raises IndexMissing and PassageGone."""
+        return opened(self._known(), document_id, start, end)
+
+    def source(self, document_id: str) -> str:
+        """A document as it was sent; see `rag.passages.source`. Raises IndexMissing and PassageGone."""
+        return source(self._known(), self.settings.corpus, document_id)
+
+    def history(self) -> History:
+        """What the last syncs did. Raises IndexMissing."""
+        return history(self._known())
+
+    def facets(self) -> Facets:
+        """What a question can be limited to, with counts of documents; nothing where there is no index."""
+        return self._catalogue.facets() if self._catalogue else Facets()
+
     def status(self) -> Status:
         """Describe corpus, index and model; loads nothing heavy."""
         return status(self.settings, self._catalogue)
 
-    def _retriever(self) -> Retriever:
+    def _known(self) -> Catalogue:
         if self._catalogue is None:
             raise IndexMissing(f"There is no index in {self.settings.index}.", remedy="Build it: rag index")
+        return self._catalogue
+
+    def _retriever(self) -> Retriever:
         return Retriever(
-            self._catalogue,
+            self._known(),
             self._nearest(),
             self._embedder,
             candidates=self.settings.candidates,
@@ -358,45 +431,3 @@ def status(settings: Settings, catalogue: Catalogue | None) -> Status:
 
 # Hits of each house, of whose best lines the three best are compared with the claim.
 _COMPARED = 8
-
-_LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC)
-
-
-def _asked(question: str) -> str:
-    # Bytes that are no text (a wrong locale) arrive as surrogates, which nothing downstream can encode.
-    question = " ".join(question.encode("utf-8", "replace").decode().split())
-    if not question:
-        raise SettingsError("The question is empty.", remedy='Ask something: rag "who doubts the $5M?"')
-    if len(question) > 2000:
-        raise SettingsError("The question has more than 2,000 characters.", remedy="Ask a shorter one.")
-    return question
-
-
-def _check_count(k: int) -> None:
-    if k < 1:
-        raise SettingsError(f"k is {k}.", remedy="Ask for 1 or more.")
-
-
-def _today(as_of: str | date | None) -> date:
-    day = _day(as_of, "as_of")
-    return day.date() if day else date.today()
-
-
-def _filters(house: str | Sequence[str] | None, since: str | date | None, until: str | date | None) -> Filters:
-    houses = [house] if isinstance(house, str) else list(house or ())
-    last = _day(until, "until")
-    return Filters(
-        houses=tuple(canonical(name) or name for name in houses),
-        since=_day(since, "since"),
-        until=last + timedelta(days=1) if last and last < _LAST_DAY else None,
-    )
-
-
-def _day(value: str | date | None, name: str) -> datetime | None:
-    if value is None or value == "":
-        return None
-    try:
-        day = date.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise SettingsError(f"{name} is {value!r}, which is no date.", remedy="Write it as 2025-01-27.") from error
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -8,9 +8,7 @@ that is generated is embedded. It does not know how searching works: what `Retri
 from __future__ import annotations
 
 import re
-import resource
 import statistics
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -25,6 +23,7 @@ from typing import Any, Literal, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.costs import memory
 from rag.embedding import Embedder, SentenceTransformerEmbedder, Vectors
 from rag.errors import SettingsError
 from rag.records import Chunk, Document, Progress, SourceFile, Voice
@@ -280,9 +279,9 @@ def measure(
             "filter": [(question, Filters(houses=(house,))) for question, house in asked],
         }
         searches = {kind: _times(retriever, spent, some) for kind, some in kinds.items()}
-        memory = _peak()
+        most = (memory().peak or 0) / 1e6
         recall = _recall(catalogue, vectors, embedder.embed([question for question, _ in asked]), candidates)
-        return Row(catalogue.counts()["chunks"], engine, filled, first, searches, memory, recall)
+        return Row(catalogue.counts()["chunks"], engine, filled, first, searches, most, recall)
     finally:
         vectors.close()
         catalogue.close()
@@ -338,15 +337,6 @@ def _recall(catalogue: Catalogue, vectors: NearestVectors, rows: Vectors, candid
         found += len(right & {number for number, _ in vectors.nearest(row, candidates)[:_K]})
         wanted += len(right)
     return found / wanted if wanted else 1.0
-
-
-def _peak() -> float:
-    """The most memory that this process has had, in MB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # what getrusage says there includes the process that this one was started by
-        return next(int(line.split()[1]) / 1e3 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def _spelt(number: int) -> str:

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +21,7 @@ from rag import inbox, present
 from rag.arguments import parse
 from rag.console import Bar, say, say_error
 from rag.errors import IndexBusy, IndexMissing, RagError, SettingsError
-from rag.guard import audience
+from rag.passwords import Address
 from rag.settings import Settings
 
 if TYPE_CHECKING:
@@ -211,19 +210,12 @@ def serve(arguments: argparse.Namespace) -> int:
     from app import serve as chat
     from rag.assistant import Assistant
 
-    if warning := audience(arguments.host, arguments.port):
-        say(warning)
+    address = Address.load(arguments.host, arguments.port, arguments.auth, arguments.root_path)
     with Assistant.open(_settings(arguments), own=True) as desk:
         _refresh(desk)
         desk.preload()
-        stop = threading.Event()
-        watcher = threading.Thread(target=inbox.follow_corpus, args=(desk, stop), name="watching", daemon=True)
-        watcher.start()
-        try:
-            chat(desk, host=arguments.host, port=arguments.port)
-        finally:
-            stop.set()
-            watcher.join(timeout=10)
+        inbox.follow_corpus(desk)
+        chat(desk, address)
     return ANSWERED
 
 
@@ -363,7 +355,7 @@ def _search_batch(arguments: argparse.Namespace) -> int:
     return ANSWERED
 
 
-_CONDITIONS = ("house", "since", "until", "as_of")
+_CONDITIONS = ("house", "since", "until", "voice", "kind", "as_of")
 
 
 def _conditions(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -384,6 +376,8 @@ def _row(line: str, number: int) -> dict[str, Any]:
         raise SettingsError(f"Line {number}: house must be a name or a list of names.")
     if not all(isinstance(row.get(name) or "", str) for name in ("since", "until", "as_of")):
         raise SettingsError(f"Line {number}: since, until and as_of are days, like 2025-01-27.")
+    if not all(isinstance(row.get(name) or "", str) for name in ("voice", "kind")):
+        raise SettingsError(f"Line {number}: voice is own or quoted, kind is email or note.")
     return row
 
 

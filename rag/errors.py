@@ -11,6 +11,7 @@
     ├── IndexBusy               another process owns the index
     ├── IndexLocked             the folder of the index cannot be written
     ├── IndexDamaged            the catalogue cannot be opened, read or written
+    ├── PassageGone             a document, or a place in it, that is not there any more
     ├── ModelUnavailable        a model file is neither here nor to be had
     ├── ModelFailed             the model was loaded or reached, and broke
     └── PromptTooLong           the question does not fit into the model's context
@@ -68,6 +69,10 @@ class IndexLocked(RagError):
 
 class IndexDamaged(RagError):
     """The catalogue cannot be opened, read or written."""
+
+
+class PassageGone(RagError):
+    """A document of the index, a place in it, or its file is not there any more."""
 
 
 class ModelUnavailable(RagError):

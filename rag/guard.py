@@ -1,20 +1,23 @@
 """Who may talk to the chat: where it listens, whom it answers, and what its pages may fetch.
 
-In: the host that was bound, and ASGI requests to it. Out: the requests of our own page, every answer with
-the security headers; the others refused. It does not know Gradio, nor what is served.
+In: the host that was bound, the URL that a proxy shows, and ASGI requests. Out: the requests of our own page, every
+answer with the security headers; the others refused. It does not know Gradio, nor what is served.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import os
+import re
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rag.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOST, PORT, USER = "127.0.0.1", 7860, "rag"
@@ -33,60 +36,83 @@ _HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _WILDCARDS = ("0.0.0.0", "::")
+_READING = ("GET", "HEAD", "OPTIONS")
+_FORWARDED = (b"x-forwarded-", b"forwarded", b"x-gradio-server")
 
 
-def password_for(host: str) -> str | None:
-    """The password of ``RAG_PASSWORD``, or None. Raises SettingsError where ``host`` needs one and has none."""
-    password = os.environ.get("RAG_PASSWORD") or None
-    if password is None and not _is_loopback(host.strip("[]")):
-        raise SettingsError(
-            f"Serving on {host} would show this inbox to other machines.",
-            remedy=f"Leave --host out, or set RAG_PASSWORD (the user is {USER!r}) and serve it through TLS.",
-        )
-    return password
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Where a proxy shows what is served: ``origin`` like ``https://desk.example``, if it is known, and ``path``."""
+
+    origin: str = ""
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Root:
+        """``/rag`` or ``https://desk.example/rag``; empty means no proxy. Raises SettingsError."""
+        origin = r"https?://(?:[\w.-]+|\[[0-9a-f:.]+])(?::\d{1,5})?"
+        found = re.fullmatch(rf"({origin})?((?:/[\w.~-]+)*)/?", text, re.IGNORECASE | re.ASCII)
+        if found is None:
+            raise SettingsError(
+                f"{text} is no root path.", remedy="Write /rag, or the whole URL: https://desk.example/rag"
+            )
+        return cls((found[1] or "").lower(), found[2])
+
+    @property
+    def text(self) -> str:
+        """As Gradio takes it."""
+        return self.origin + self.path
 
 
-def audience(host: str, port: int) -> str:
-    """Who can read what is served on ``host``; empty where only this machine can. Raises as `password_for` does."""
-    if password_for(host) is None or _is_loopback(host.strip("[]")):
-        return ""
-    return (
-        f"Whoever can reach {host}:{port} and knows the password can read every message of the corpus and put "
-        "questions to the model. Nothing is encrypted on the way unless TLS stands in front."
-    )
+NO_PROXY = Root()
 
 
 class Guard:
-    """ASGI middleware: refuse foreign hosts and cross-site posts, and set the security headers.
+    """ASGI middleware: refuse foreign hosts and other sites, and set the security headers.
 
-    Gradio accepts any Host (DNS rebinding) and uploads from any Origin; Starlette's TrustedHostMiddleware
-    cannot name ``[::1]``.
+    Gradio accepts any Host (DNS rebinding), uploads from any Origin and headers as only a proxy should send them;
+    Starlette's TrustedHostMiddleware cannot name ``[::1]``.
     """
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
-        """Guard ``app``, which was bound to ``host``."""
+    def __init__(self, app: ASGIApp, host: str, root: Root) -> None:
+        """Guard ``app``, which was bound to ``host`` and is shown by a proxy at ``root``."""
         self._app = app
-        self._names = {"127.0.0.1", "localhost", "::1", host.lower()}
+        self._root = root
+        self._names = {"127.0.0.1", "localhost", "::1", host.lower(), urlsplit(root.origin).hostname or "localhost"}
         self._wildcard = host in _WILDCARDS
         if self._wildcard:
             self._names.add(socket.gethostname().lower())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 400 to a foreign Host, 403 to a cross-site request that may change something."""
+        """Answer 400 to a foreign Host, 403 to another site."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        if not self._root.text:  # Nobody but a proxy may say how we are reached.
+            scope["headers"] = [(name, value) for name, value in scope["headers"] if not name.startswith(_FORWARDED)]
+            scope["scheme"] = "http"
+        headers = {name.decode("latin-1"): value.decode("latin-1").lower() for name, value in scope["headers"]}
+        encrypted = (self._root.origin or headers.get("x-forwarded-proto", "")).startswith("https")
+        begun = False
 
         async def send_guarded(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                begun = True
+                message["headers"] = [*_closed(message.get("headers", ()), encrypted=encrypted), *_HEADERS]
             await send(message)
 
-        headers = {name.decode("latin-1"): value.decode("latin-1").lower() for name, value in scope["headers"]}
-        if not self._is_ours(headers.get("host", "")):
-            return await _refuse(400, b"unknown host", send_guarded)
-        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and _is_cross_site(headers):
-            return await _refuse(403, b"cross-site request", send_guarded)
-        return await self._app(scope, receive, send_guarded)
+        forwarded = headers.get("x-forwarded-host", "").partition(",")[0].strip()
+        hosts = [headers.get("host", ""), *([forwarded] if forwarded else [])]
+        if not all(map(self._is_ours, hosts)):
+            return await refuse(400, b"unknown host", send_guarded)
+        if self._is_foreign(headers, hosts) or (scope["method"] not in _READING and _is_cross_site(headers)):
+            return await refuse(403, b"cross-site request", send_guarded)
+        try:
+            await self._app(scope, receive, send_guarded)
+        except Exception:
+            if not begun:
+                await refuse(500, b"internal error", send_guarded)
+            raise
 
     def _is_ours(self, host: str) -> bool:
         try:
@@ -96,19 +122,35 @@ class Guard:
         # Rebinding needs a name: an address that is typed in is the address that was asked.
         return name in self._names or (self._wildcard and _address(name) is not None)
 
+    def _is_foreign(self, headers: dict[str, str], hosts: list[str]) -> bool:
+        origin = headers.get("origin")
+        if not origin:  # A browser sends none, or a name; an empty one is a trick.
+            return origin is not None
+        return origin != self._root.origin and origin.partition("://")[2] not in hosts
+
 
 def _is_cross_site(headers: dict[str, str]) -> bool:
-    origin = headers.get("origin")
-    foreign = origin is not None and origin.partition("://")[2] != headers.get("host")
-    return foreign or headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    return headers.get("sec-fetch-site") in ("cross-site", "same-site")
 
 
-async def _refuse(status: int, why: bytes, send: Send) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+def _closed(headers: Iterable[tuple[bytes, bytes]], *, encrypted: bool) -> Iterator[tuple[bytes, bytes]]:
+    """The headers of an answer, its cookies closed to other sites and, behind TLS, to anything but TLS."""
+    for name, value in headers:
+        if name.lower() == b"set-cookie":
+            value = re.sub(rb"samesite=none", b"SameSite=Lax", value, flags=re.IGNORECASE)
+            value += b"; Secure" if encrypted and b"secure;" not in value.lower() + b";" else b""
+        yield name, value
+
+
+async def refuse(status: int, why: bytes, send: Send, *headers: tuple[bytes, bytes]) -> None:
+    """Answer with a line of text."""
+    told = [(b"content-type", b"text/plain; charset=utf-8"), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": told})
     await send({"type": "http.response.body", "body": why})
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on ``host``."""
     address = _address(host)
     return host == "localhost" or (address is not None and address.is_loopback)
 

@@ -56,12 +56,10 @@ def _watch(desk: Assistant, mailbox: _Mailbox | None, *, as_json: bool) -> None:
         stop.set()
 
 
-def follow_corpus(desk: Assistant, stop: threading.Event) -> None:
+def follow_corpus(desk: Assistant) -> None:
     """Keep the index up to date beside other work; what arrives, and what keeps it from being followed, is said."""
-    try:
-        desk.follow(stop, _digester(say), say_error)
-    except RagError as error:
-        say_error(error)
+    desk.upkeep.on_change, desk.upkeep.on_trouble = _digester(say), say_error
+    desk.upkeep.follow(True)
 
 
 def _digester(say: Callable[[str], None]) -> Callable[[SyncReport], None]:

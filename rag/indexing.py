@@ -27,8 +27,8 @@ from rag.schema import Batch, Entry, KnownFile
 from rag.store import Catalogue, Census
 from rag.terms import index_terms
 
-VERSION = "3"
-"""Raise it when the same file is read, attributed, chunked or headed differently, or houses.toml changes."""
+VERSION = "4"
+"""Raise it when the same file is read, attributed, chunked, headed or kept differently, or houses.toml changes."""
 
 # A commit and an embedding call for about 256 chunks: 2 to 20 s of work that a kill can lose.
 _BATCH_CHUNKS = 256

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rag import models
-from rag.answering import open_model
 from rag.errors import ModelFailed, ModelUnavailable, PromptTooLong
 from rag.evaluation import Outcome
 from rag.llm import ChatModel
+from rag.loading import open_model
 from rag.present import label
 from rag.prompts import card, inert
 from rag.records import Progress, Quote, Sentence, Turn

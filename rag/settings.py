@@ -33,7 +33,8 @@ class Settings:
     folder or a hub name; the empty string means the built-in choice for either. ``rerank_model`` is a cross-encoder, by
     folder or hub name, that orders the first hits anew; none by default. ``houses`` is a file of your
     own houses, beside the built-in ones. ``quotes`` and ``answer_tokens`` are the model's own where they are 0, and
-    ``threads`` the physical cores.
+    ``threads`` the physical cores. ``prices`` is a file of API prices in place of the built-in ones, ``electricity``
+    what a kilowatt-hour costs in USD, ``watts_per_core`` what a busy core takes where no counter tells.
     """
 
     corpus: Path
@@ -50,6 +51,9 @@ class Settings:
     answer_tokens: int = 0
     threads: int = 0
     seed: int = 0
+    prices: Path | None = None
+    electricity: float = 0.30
+    watts_per_core: float = 7.0
 
     @classmethod
     def load(cls, *, folder: Path | None = None, **overrides: object) -> Settings:
@@ -84,6 +88,9 @@ class Settings:
         for name in ("quotes", "answer_tokens", "threads"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"{name} must not be negative.")
+        for name in ("electricity", "watts_per_core"):
+            if not 0 <= getattr(self, name) <= 1000:
+                raise SettingsError(f"{name} is {getattr(self, name)}.", remedy="Use 0 to 1,000.")
         if not 1024 <= self.context_tokens <= 131_072:
             raise SettingsError(f"context_tokens is {self.context_tokens}.", remedy="Use 1,024 to 131,072.")
         if self.answer_tokens + (THINKING_TOKENS[self.think] or 0) > self.context_tokens // 2:
@@ -94,15 +101,16 @@ class Settings:
 
 
 _KINDS: Mapping[str, type] = {
-    **dict.fromkeys(("corpus", "index", "houses"), Path),
+    **dict.fromkeys(("corpus", "index", "houses", "prices"), Path),
     **dict.fromkeys(("model", "embedding_model", "rerank_model", "think"), str),
     **dict.fromkeys(("quotes", "candidates", "chunk_words", "context_tokens", "answer_tokens", "threads", "seed"), int),
+    **dict.fromkeys(("electricity", "watts_per_core"), float),
 }
 
 
 def _typed(name: str, value: object) -> Any:  # noqa: ANN401 - a path, a string or a number, by name
     kind = _KINDS[name]
-    if kind is int and isinstance(value, bool):
+    if kind in (int, float) and isinstance(value, bool):
         raise SettingsError(f"{name} must be a number, not {value!r}.")
     try:
         typed = kind(value)

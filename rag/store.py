@@ -24,8 +24,10 @@ from typing import Any
 
 import numpy as np
 
+from rag.contents import Contents
 from rag.embedding import Vectors
 from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
+from rag.facets import Facets, facets
 from rag.lexicon import Lexicon, sorted_array
 from rag.ownership import make_folder
 from rag.records import Chunk, Document, Failure, SourceFile
@@ -83,9 +85,11 @@ class Catalogue:
         self._lock = threading.RLock()
         self._censuses = count()
         self._lexicon = Lexicon(self._read)
+        self.contents = Contents(self._read, lambda: self.generation)
         # The numbers of a house of 20,000 chunks take 10 ms to read and 1 MB to keep.
         self._numbers = lru_cache(_FILTERS)(self._meeting)
         self._names = lru_cache(2)(self._speaking)
+        self._facets = lru_cache(1)(lambda _generation: facets(self._read))
 
     @classmethod
     def open(cls, folder: Path, *, fingerprint: str | None = None) -> Catalogue:
@@ -339,6 +343,10 @@ class Catalogue:
         )
         return list(rows)
 
+    def attached(self, document_id: str) -> list[str]:
+        """The ids of the documents that came with a mail."""
+        return [row[0] for row in self._read("SELECT document_id FROM attachments WHERE parent = ?", (document_id,))]
+
     def sharing(self, bands: Collection[int], most: int) -> list[str]:
         """The ids of the ``most`` oldest documents that have each of ``bands``, once for each that they have."""
         query = "SELECT id FROM bands JOIN documents ON number = document WHERE band = ? ORDER BY document LIMIT ?"
@@ -365,6 +373,10 @@ class Catalogue:
             " WHERE name IS NOT NULL) SELECT name FROM named WHERE name IS NOT NULL"
         )
         return tuple(name for (name,) in self._read(query.format(column)))
+
+    def facets(self) -> Facets:
+        """What a question can be limited to, with the number of documents for each."""
+        return self._facets(self.generation)
 
     def dates(self) -> tuple[datetime, datetime] | None:
         """When the earliest and the latest of what can be found was said; None if there is nothing."""

@@ -17,7 +17,7 @@ import app
 from rag import Assistant, Settings, models
 from rag.modelfiles import CATALOGUE
 from tests.fakes import ScriptedModel, WordEmbedder
-from tests.pages import Desk, ScriptedAssistant, free_port, silent, slow
+from tests.pages import Desk, ScriptedAssistant, Served, free_port, silent, slow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -59,13 +59,17 @@ The hosted model costs $0.55 per million tokens in. Nobody knows the margin.
 """
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    folder = tmp_path / "corpus"
+def put_mail(folder: Path) -> Path:
+    """Three messages and notes in a new folder."""
     folder.mkdir()
     for name, text in {"bernstein.eml": BERNSTEIN, "citi.eml": CITI, "prices.md": NOTE}.items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return put_mail(tmp_path / "corpus")
 
 
 @pytest.fixture
@@ -141,3 +145,15 @@ def swept() -> Iterator[None]:
         warnings.simplefilter("ignore", ResourceWarning)
         asyncio.set_event_loop(None)
         gc.collect()
+
+
+@pytest.fixture(scope="module")
+def served(swept: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A page before a real assistant, which owns an index of three messages; its model is scripted."""
+    here = tmp_path_factory.mktemp("served")
+    settings = Settings.load(folder=here, corpus=put_mail(here / "corpus"), index=here / "index")
+    model = ScriptedModel("Bernstein calls the $5M claim wrong [1].", thought="Let me look.")
+    with Assistant.open(settings, embedder=WordEmbedder(), model=model, own=True) as assistant:
+        assistant.sync()
+        with app.listening(assistant, port=free_port()) as url:
+            yield Served(url, assistant, settings.corpus)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.server
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,14 +18,21 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 
 from rag.comparing import Comparison, Row
+from rag.conditions import Conditions
+from rag.contents import Contents, Listing
 from rag.errors import IndexMissing
+from rag.facets import Facets
 from rag.gate import Judgement
-from rag.records import Answer, Chunk, Document, Exchange, Hit, Quote, Role, Sentence, Turn, Usage, Voice
+from rag.passages import Opened
+from rag.records import Answer, Chunk, Document, Exchange, Hit, Quote, Role, Sentence, SyncReport, Turn, Usage, Voice
 from rag.settings import Settings
 from rag.stances import Stance
+from rag.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+    from rag.assistant import Assistant
 
 CLOSED_WITHIN = 3.0
 """Seconds within which a model is to be stopped; a second on a machine that does nothing else."""
@@ -87,7 +95,7 @@ class ScriptedReply:
     index: Mapping[str, str | int] = field(
         default_factory=lambda: {"identity": "i", "generation": 1, "fingerprint": "f"}
     )
-    conditions: Mapping[str, object] = field(default_factory=dict)
+    conditions: Conditions = field(default_factory=Conditions)
     turns: tuple[Turn, ...] = ()
 
     before: int = 0
@@ -140,6 +148,7 @@ class ScriptedAssistant:
     script: dict[str, Callable[[], ScriptedReply]] = field(default_factory=dict)
     asked: list[tuple[str, tuple[Exchange, ...], dict[str, object]]] = field(default_factory=list)
     replies: list[ScriptedReply] = field(default_factory=list)
+    settings: Settings = field(default_factory=lambda: Settings(corpus=Path("corpus"), index=Path("index")))
 
     def ask(self, question: str, history: Sequence[Exchange] = (), **filters: object) -> ScriptedReply:
         self.asked.append((question, tuple(history), filters))
@@ -153,8 +162,25 @@ class ScriptedAssistant:
         said = quote(claim, title=claim, house=claim, person=claim, path=claim)
         return Comparison(claim, (Row(said, Stance("disagree", claim)),), ("Citi", "UBS"))
 
+    upkeep: Upkeep = field(default_factory=lambda: Upkeep(Path("corpus"), SyncReport))
+
+    @property
+    def contents(self) -> Contents:
+        raise IndexMissing("There is no index.")
+
+    def entries(self, text: str = "", **filters: object) -> Listing:
+        return Listing()
+
+    def facets(self) -> Facets:
+        days = {date(2025, 1, 20) + timedelta(number): number % 5 for number in range(40)}
+        return Facets({"Morgan Stanley": 3, "Bernstein": 12}, days, {"own": 14, "quoted": 5}, {"email": 12, "note": 4})
+
     def status(self) -> ScriptedStatus:
         return ScriptedStatus()
+
+    def passage(self, document_id: str, start: int = 0, end: int = 0) -> Opened:
+        said = quote(document_id, title=document_id, house=document_id, person=document_id, path=document_id)
+        return Opened(said.hit.document, 0, min(4, len(document_id)), said.hit.chunk.voice, document_id)
 
     def starters(self) -> tuple[str, ...]:
         return ("What is fair value?",)
@@ -249,6 +275,15 @@ class Desk:
         return httpx.URL(self.url).port or 0
 
 
+@dataclass(frozen=True)
+class Served:
+    """A page before a real assistant, and the folder that it follows."""
+
+    url: str
+    desk: Assistant
+    corpus: Path
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -289,6 +324,7 @@ OURS |= {
     "caption",
     "thead",
     "tbody",
+    "tfoot",
     "tr",
     "th",
     "td",
@@ -296,7 +332,22 @@ OURS |= {
     "button",
 }
 
-ATTRIBUTES = {"class", "type", "role", "tabindex", "aria-label", "data-passage", "data-fold", "data-question"}
+ATTRIBUTES = {
+    "class",
+    "type",
+    "role",
+    "tabindex",
+    "aria-label",
+    "data-passage",
+    "data-fold",
+    "data-question",
+    "scope",
+    "aria-hidden",
+    "title",
+    "style",
+    "data-first",
+    "data-last",
+}
 
 
 class Reader(HTMLParser):
@@ -312,6 +363,11 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
         assert {name for name, _ in attrs} <= ATTRIBUTES
+        assert all(
+            re.fullmatch(r"[-a-z]+: -?[\d.]+(%|px)(; [-a-z]+: -?[\d.]+(%|px))*", value or "")
+            for name, value in attrs
+            if name == "style"
+        )
 
     def handle_data(self, data: str) -> None:
         self.words += data

@@ -12,7 +12,7 @@ import pytest
 import rag
 
 PACKAGE = Path(rag.__file__).parent
-HEAVY = ("torch", "sentence_transformers", "transformers", "chromadb", "gradio", "llama_cpp")
+HEAVY = ("torch", "sentence_transformers", "transformers", "chromadb", "gradio", "llama_cpp", "mcp")
 
 # Lowest first; a module imports only from lower rows, and from its own row only what stands to its left.
 LAYERS = (
@@ -20,13 +20,15 @@ LAYERS = (
     ("settings", "companies", "figures", "terms", "houses", "sentences", "stems", "prompts"),
     ("cuewords", "periods", "mentions", "addressees", "questions", "followups", "coverage", "sought"),
     ("readers", "replies", "quotations", "cues", "asides", "prose", "turns", "attribution", "chunking", "reading"),
-    ("scanning", "copies", "amounts", "statements", "stances", "comparing"),
+    ("scanning", "uploads", "copies", "amounts", "statements", "stances", "comparing"),
     ("polarity", "evidence", "turning", "checks", "citations"),
     ("weights", "bert", "embedding", "reranking", "llm", "llama", "server", "modelfiles", "downloads", "models"),
-    ("ownership", "lexicon", "schema", "store", "vectors", "imap", "mirror"),
-    ("duplicates", "indexing", "watching", "twins", "retrieval", "quoting", "gate", "fitting"),
-    ("answering", "assistant"),
-    ("__init__", "present", "receipts", "page", "guard", "arguments", "console", "inbox"),
+    ("ownership", "lexicon", "schema", "conditions", "facets", "contents", "store"),
+    ("history", "vectors", "imap", "mirror"),
+    ("duplicates", "indexing", "watching", "upkeep", "twins", "passages", "retrieval", "quoting", "gate"),
+    ("fitting", "costs"),
+    ("speeds", "loading", "answering", "assistant"),
+    ("__init__", "present", "receipts", "page", "guard", "passwords", "arguments", "console", "inbox"),
     ("metrics", "questionsets", "evaluation", "judging", "plots", "scorecard", "bench"),
     ("cli", "__main__"),
 )

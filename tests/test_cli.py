@@ -124,6 +124,36 @@ def test_search_without_a_hit_exits_with_3(here: Path, capsys: pytest.CaptureFix
     assert (code, json.loads(out)["hits"]) == (3, [])
 
 
+@pytest.mark.parametrize(
+    ("words", "paths"),
+    [
+        (["--kind", "note"], {"prices.md"}),
+        (["--kind", "email", "--voice", "own"], {"bernstein.eml", "citi.eml"}),
+        (["--voice", "quoted"], set()),
+    ],
+)
+def test_search_keeps_to_voice_and_kind(
+    here: Path, capsys: pytest.CaptureFixture[str], words: list[str], paths: set[str]
+) -> None:
+    _, out, _ = run(capsys, "search", "chips and tokens", "--json", *words)
+    assert {hit["path"] for hit in json.loads(out)["hits"]} == paths
+
+
+def test_a_line_of_a_batch_may_have_its_own_voice_and_kind(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"q": "chips and tokens", "kind": "note"}, {"q": "chips", "voice": "quoted"}, {"q": "chips"}]
+    (here / "q.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    _, out, _ = run(capsys, "search", "--batch", "q.jsonl", "--kind", "email")
+    found = [{hit["path"] for hit in json.loads(line)["hits"]} for line in out.splitlines()]
+    assert found == [{"prices.md"}, set(), {"bernstein.eml", "citi.eml"}]
+
+
+def test_a_voice_that_there_is_not_is_wrong_usage(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "q.jsonl").write_text('{"q": "x", "voice": "loud"}')
+    code, _, err = run(capsys, "search", "--batch", "q.jsonl")
+    assert code == 2
+    assert "own, quoted" in err
+
+
 def test_a_batch_answers_line_by_line_in_order(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"q": "advanced chips"}, {"q": "hosted price", "k": 1}, {"q": "the", "house": "Citi"}]
     (here / "q.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n\n")
@@ -136,7 +166,8 @@ def test_a_batch_answers_line_by_line_in_order(here: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     "line",
     ["{", "[]", '{"question": "x"}', '{"q": " "}', '{"q": "x", "k": "many"}', '{"q": "x", "k": -3}',
-     '{"q": "x", "k": true}', '{"q": "x", "house": 5}', '{"q": "x", "house": [5]}', '{"q": "x", "since": 5}'],
+     '{"q": "x", "k": true}', '{"q": "x", "house": 5}', '{"q": "x", "house": [5]}', '{"q": "x", "since": 5}',
+     '{"q": "x", "voice": 5}', '{"q": "x", "kind": ["email"]}'],
 )  # fmt: skip
 def test_a_broken_line_of_a_batch_is_named_by_its_number(
     here: Path, capsys: pytest.CaptureFixture[str], line: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
 
-from rag.errors import SettingsError
-from rag.guard import CSP, Guard, audience, password_for
+from rag.guard import CSP, NO_PROXY, Guard, Root
 
 Headers = Mapping[str, str]
+App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 async def served(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
@@ -19,7 +19,9 @@ async def served(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 -
     await send({"type": "http.response.body", "body": b"inbox"})
 
 
-def asked(headers: Headers, method: str = "GET", *, bound: str = "127.0.0.1") -> tuple[int, dict[bytes, bytes], bytes]:
+def asked(
+    headers: Headers, method: str = "GET", *, bound: str = "127.0.0.1", root: str = "", inner: App = served
+) -> tuple[int, dict[bytes, bytes], bytes]:
     """Status, headers and body of one request through the guard."""
     sent: list[dict[str, Any]] = []
 
@@ -31,7 +33,7 @@ def asked(headers: Headers, method: str = "GET", *, bound: str = "127.0.0.1") ->
 
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     scope = {"type": "http", "method": method, "path": "/", "headers": raw}
-    asyncio.run(Guard(served, bound)(scope, receive, send))
+    asyncio.run(Guard(inner, bound, Root.parse(root))(scope, receive, send))
     return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
 
 
@@ -113,7 +115,7 @@ def test_what_is_no_request_passes_through() -> None:
     async def unused(*_: Any) -> Any:  # noqa: ANN401 - ASGI
         raise AssertionError
 
-    asyncio.run(Guard(lifespan, "127.0.0.1")({"type": "lifespan"}, unused, unused))
+    asyncio.run(Guard(lifespan, "127.0.0.1", NO_PROXY)({"type": "lifespan"}, unused, unused))
     assert seen == ["lifespan"]
 
 
@@ -122,22 +124,91 @@ def test_the_policy_names_no_other_host() -> None:
     assert "*" not in CSP
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1", "[::1]"])
-def test_this_machine_needs_no_password(host: str) -> None:
-    assert password_for(host) is None
-    assert audience(host, 7860) == ""
+def test_another_site_can_read_nothing_either() -> None:
+    assert asked({"Host": "127.0.0.1:7860", "Origin": "http://evil.example"})[0] == 403
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::]", "", "192.0.2.1", "desk.example", "localhost.example"])
-def test_other_machines_need_one(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAG_PASSWORD", "")
-    with pytest.raises(SettingsError) as told:
-        password_for(host)
-    assert "RAG_PASSWORD" in told.value.remedy
-    monkeypatch.setenv("RAG_PASSWORD", "correct horse")
-    assert password_for(host) == "correct horse"
+# Behind a proxy
+
+DESK = "https://desk.example/rag"
+FORWARDED = {"Host": "127.0.0.1:7860", "X-Forwarded-Host": "desk.example", "X-Forwarded-Proto": "https"}
 
 
-def test_who_can_read_is_said_with_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAG_PASSWORD", "correct horse")
-    assert "0.0.0.0:7860" in audience("0.0.0.0", 7860)
+@pytest.mark.parametrize("headers", [{"Host": "desk.example"}, FORWARDED], ids=["kept", "forwarded"])
+def test_the_name_of_a_whole_root_path_is_served_and_may_post(headers: Headers) -> None:
+    assert asked({**headers, "Origin": "https://desk.example"}, "POST", root=DESK)[0] == 200
+
+
+def test_a_proxy_that_sends_another_host_and_forwards_nothing_is_served() -> None:
+    assert asked({"Host": "127.0.0.1:7860", "Origin": "https://desk.example"}, "POST", root=DESK)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 400),
+        ({**FORWARDED, "X-Forwarded-Host": "evil.example"}, 400),
+        ({**FORWARDED, "X-Forwarded-Host": "evil.example, desk.example"}, 400),
+        ({"Host": "desk.example", "Origin": "https://evil.example"}, 403),
+        ({**FORWARDED, "Origin": "https://desk.example.evil.example"}, 403),
+        ({**FORWARDED, "Origin": "null"}, 403),
+        ({"Host": "desk.example", "Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+def test_behind_a_proxy_other_names_and_sites_are_refused(headers: Headers, status: int) -> None:
+    assert asked(headers, "POST", root=DESK)[0] == status
+
+
+def test_a_path_alone_lets_no_further_name_in() -> None:
+    assert asked({"Host": "desk.example"}, root="/rag")[0] == 400
+    assert asked(FORWARDED, root="/rag")[0] == 400
+    local = {"Host": "127.0.0.1:7860", "X-Forwarded-Host": "localhost:8080", "Origin": "http://localhost:8080"}
+    assert asked(local, "POST", root="/rag")[0] == 200
+
+
+def test_without_a_root_path_nobody_may_say_how_we_are_reached() -> None:
+    seen: list[tuple[str, list[bytes]]] = []
+
+    async def look(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        seen.append((scope["scheme"], [name for name, _ in scope["headers"]]))
+        await served(scope, receive, send)
+
+    tricks = {
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "https",
+        "X-Gradio-Server": "http://evil.example",
+    }
+    asked({"Host": "localhost", "Forwarded": "host=evil.example", **tricks}, inner=look)
+    assert seen == [("http", [b"host"])]
+
+
+@pytest.mark.parametrize(
+    ("root", "secure"), [("", False), ("/rag", False), (DESK, True), ("http://localhost/rag", False)]
+)
+def test_a_cookie_is_closed_to_other_sites_and_behind_tls_to_all_but_tls(root: str, secure: bool) -> None:
+    async def login(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        cookie = (b"set-cookie", b"token=x; HttpOnly; Path=/; SameSite=none")
+        await send({"type": "http.response.start", "status": 200, "headers": [cookie]})
+        await send({"type": "http.response.body", "body": b""})
+
+    cookie = asked({"Host": "localhost"}, root=root, inner=login)[1][b"set-cookie"]
+    assert cookie == b"token=x; HttpOnly; Path=/; SameSite=Lax" + (b"; Secure" if secure else b"")
+
+
+def test_a_bug_is_answered_without_its_text_and_with_the_security_headers() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def broken(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        raise ZeroDivisionError("secret")
+
+    async def send(message: Any) -> None:  # noqa: ANN401 - ASGI
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        raise AssertionError
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(Guard(broken, "127.0.0.1", NO_PROXY)(scope, receive, send))
+    assert (sent[0]["status"], sent[1]["body"]) == (500, b"internal error")
+    assert dict(sent[0]["headers"])[b"content-security-policy"] == CSP.encode()

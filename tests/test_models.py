@@ -22,10 +22,12 @@ from hypothesis import strategies as st
 from rag.errors import ModelFailed, ModelUnavailable, SettingsError
 from rag.modelfiles import CATALOGUE, DEFAULT, STAND_IN, ModelFile
 from rag.models import (
+    Kept,
     check,
     check_gguf,
     find,
     installed,
+    kept,
     models_folder,
     pull,
     remove,
@@ -279,6 +281,30 @@ def test_installed_lists_what_is_here_and_right() -> None:
 def test_verify_says_whether_the_bytes_are_right() -> None:
     put(model_file())
     assert verify("tiny", catalogue={"tiny": model_file()}) is True
+
+
+def test_what_is_kept_is_told_without_reading_it_through(folder: Path) -> None:
+    model = model_file()
+    assert kept(model) == Kept()
+    folder.mkdir()
+    (folder / f"{model.file}.hub.part").write_bytes(PAYLOAD[:HALF])
+    assert kept(model) == Kept(bytes=HALF)
+    put(model, bytes(len(PAYLOAD)))
+    assert kept(model) == Kept(True, model.size)
+    verify("tiny", catalogue={"tiny": model})
+    assert kept(model).damaged
+    put(model)
+    verify("tiny", catalogue={"tiny": model})
+    assert kept(model).checked
+    put(model, PAYLOAD[:HALF])
+    assert kept(model).damaged
+
+
+def test_verify_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int | None]] = []
+    put(model_file())
+    verify("tiny", catalogue={"tiny": model_file()}, progress=lambda done, total, what: told.append((done, total)))
+    assert told[-1] == (len(PAYLOAD), len(PAYLOAD))
 
 
 def test_verify_of_what_is_not_here_says_how_to_get_it() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rag.assistant import Status
 from rag.page import cards
 from rag.present import printable
-from rag.records import Sentence, Usage
+from rag.records import Sentence
 from tests.pages import OURS, Reader, answered, quote
 
 
@@ -41,7 +41,7 @@ def test_a_wrapped_and_quoted_passage_is_one_paragraph() -> None:
 def test_no_text_becomes_markup(text: str) -> None:
     drawings = (
         cards.quote_cards([quote(text, title=text, person=text, house=text, path=text)]),
-        cards.final(answered(text, note=text, model=text, sentences=(Sentence(text, (), "withheld", text),))),
+        cards.final(answered(text, note=text, sentences=(Sentence(text, (), "withheld", text),)), text),
         cards.draft(text, 1, stage=text, note=text),
         cards.thought(text, 1.0),
         cards.head(status("http://" + text, corpus=text)),
@@ -67,13 +67,8 @@ def test_withheld_sentences_are_counted_with_their_reasons() -> None:
     assert "no citation" in drawn
 
 
-def test_the_cost_of_an_answer_is_told() -> None:
-    assert "scripted · 1,200 tokens read · 40 written · 6.2 s" in cards.final(answered())
-
-
-def test_a_model_that_was_stopped_has_told_of_no_tokens() -> None:
-    drawn = cards.final(answered(usage=Usage(seconds={"total": 1.5})))
-    assert "scripted · 1.5 s" in drawn
+def test_what_an_answer_cost_stands_under_it() -> None:
+    assert Reader(cards.final(answered(), "1,200 tokens read")).words.endswith("1,200 tokens read")
 
 
 def test_a_refusal_says_so_and_names_the_quotes_nearest() -> None:

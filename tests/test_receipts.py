@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from rag import Assistant, Settings
 from rag.answering import Reply
+from rag.conditions import Conditions
 from rag.errors import SettingsError
 from rag.gate import Judgement
 from rag.houses import use
@@ -56,7 +57,7 @@ class Asked:
     answer: Answer
     gate: Judgement
     index: Mapping[str, str | int]
-    conditions: Mapping[str, Any]
+    conditions: Conditions
     turns: tuple[Turn, ...]
     digest: str | None = "0" * 64
 
@@ -68,10 +69,10 @@ class Asked:
         return receipt(cast(Reply, self))
 
 
-def ask(settings: Settings, question: str = QUESTION) -> Asked:
+def ask(settings: Settings, question: str = QUESTION, **limits: str) -> Asked:
     with Assistant.open(settings, embedder=WordEmbedder(), model=ScriptedModel(PROSE)) as desk:
         desk.sync()
-        reply = desk.ask(question, as_of="2025-02-01")
+        reply = desk.ask(question, as_of="2025-02-01", **limits)  # type: ignore[arg-type]
         return Asked(settings, reply.answer, reply.gate, reply.index, reply.conditions, reply.turns)
 
 
@@ -159,8 +160,10 @@ def test_another_prompt_has_another_hash(asked: Asked) -> None:
 
 
 def test_a_receipt_holds_the_conditions_of_the_question(asked: Asked) -> None:
-    found = own(asked, conditions={"house": "Citi", "since": "2025-01-20", "until": None, "as_of": "2025-01-31"})
-    assert found["filters"] == {"houses": ["Citi"], "since": "2025-01-20", "until": None}
+    found = own(asked, conditions=Conditions("Citi", "2025-01-20", voice="own", as_of="2025-01-31"))
+    assert found["filters"] == {
+        "houses": ["Citi"], "since": "2025-01-20", "until": None, "voice": "own", "kind": None,
+    }  # fmt: skip
     assert found["as_of"] == "2025-01-31"
 
 
@@ -194,6 +197,28 @@ def test_another_layout_of_the_same_json_is_the_same_receipt(
 
 def test_a_whole_number_written_without_its_point_is_the_same_number(facts: dict[str, Any], settings: Settings) -> None:
     assert checked(json.loads(json.dumps(facts).replace(".0,", ",")), settings).stands
+
+
+def test_what_the_question_was_limited_to_is_checked_again(settings: Settings) -> None:
+    facts = ask(settings, house="Bernstein", since="2025-01-27", voice="own", kind="email").facts
+    assert of(checked(facts, settings), "filters").state == "unchanged"
+    later = (settings.corpus / "bernstein.eml").read_text().replace("Mon, 27 Jan", "Sun, 26 Jan")
+    (settings.corpus / "bernstein.eml").write_text(later)
+    sync(settings)
+    found = of(checked(facts, settings), "filters")
+    assert (found.state, found.broken, found.detail) == ("changed", True, "[1] would be left out now")
+
+
+def test_a_receipt_without_voice_and_kind_was_not_limited_to_any(facts: dict[str, Any], settings: Settings) -> None:
+    del facts["receipt"]["filters"]["voice"], facts["receipt"]["filters"]["kind"]
+    assert {one.check for one in checked(sealed(facts), settings).findings} >= {"quote"}
+
+
+@pytest.mark.parametrize("wrong", [{"houses": "Citi"}, {"houses": [5]}, {"voice": "loud"}, {"since": 5}, {"kind": []}])
+def test_limits_that_cannot_be_are_refused(facts: dict[str, Any], settings: Settings, wrong: dict[str, Any]) -> None:
+    facts["receipt"]["filters"] |= wrong
+    with pytest.raises(SettingsError):
+        checked(facts, settings)
 
 
 def test_a_renamed_file_is_the_same_document_elsewhere(facts: dict[str, Any], settings: Settings) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.indexing import sync
-from rag.records import Chunk, Document, Hit, Voice
+from rag.records import Chunk, Document, Hit, Role, Voice
 from rag.retrieval import Ranking, Retriever, Search, spread
 from rag.schema import Filters
 from rag.store import Catalogue
@@ -119,6 +119,45 @@ def test_a_house_that_said_nothing_at_that_time_has_no_row(index: Index) -> None
     retriever = index.retriever()
     found = retriever.by_house(retriever.understand("what was said on 28 January about GPUs?", TODAY), per=1)
     assert [house for house, one in found.items() if one.hits] == ["Citi"]
+
+
+RELAYED = """\
+From: Stacy Rasgon <stacy.rasgon@bernsteinsg.com>
+Date: Thu, 30 Jan 2025 09:00:00 +0000
+Subject: Fwd: Chips
+
+See below on advanced chips.
+
+On Wed, Jan 29, 2025 at 9:00 AM Tyler Radke <tyler.radke@citi.com> wrote:
+> Advanced chips will be short until the summer, as we hear from each supplier.
+"""
+
+
+@pytest.fixture
+def relayed(corpus: Path, tmp_path: Path) -> Iterator[Index]:
+    (corpus / "relayed.eml").write_text(RELAYED)
+    made = Index(corpus, tmp_path / "index")
+    yield made
+    made.catalogue.close()
+
+
+@pytest.mark.parametrize("role", ["author", "quoted"])
+def test_a_search_for_own_or_quoted_words_finds_no_others(relayed: Index, role: Role) -> None:
+    found = relayed.ask("advanced chips", k=9, filters=Filters(role=role))
+    assert {hit.chunk.voice.role for hit in found.hits} == {role}
+
+
+@pytest.mark.parametrize("kind", ["email", "note"])
+def test_a_search_for_a_kind_finds_no_other(index: Index, kind: str) -> None:
+    assert {hit.document.kind for hit in index.ask("GPUs and tokens", k=9, filters=Filters(kind=kind)).hits} == {kind}
+
+
+def test_voice_and_kind_hold_for_each_house_of_a_comparison(relayed: Index) -> None:
+    retriever = relayed.retriever()
+    asked = retriever.understand("advanced chips", TODAY)
+    found = retriever.by_house(asked, per=3, filters=Filters(role="quoted", kind="email"))
+    assert [house for house, one in found.items() if one.hits] == ["Citi"]
+    assert {hit.chunk.voice.role for one in found.values() for hit in one.hits} == {"quoted"}
 
 
 def test_who_agrees_with_a_house_is_another_one(index: Index) -> None:

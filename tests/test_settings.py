@@ -54,7 +54,8 @@ def test_the_folder_s_own_corpus_keeps_its_index_when_it_is_named(tmp_path: Path
 
 @pytest.mark.parametrize(
     "line", ["chunks = 3", "candidates = 0", 'quotes = "many"', "quotes = true", 'think = "long"', "chunk_words = 999",
-             "context_tokens = 12", "threads = -1", "answer_tokens = 4000"],
+             "context_tokens = 12", "threads = -1", "answer_tokens = 4000", "electricity = true",
+             "watts_per_core = nan", "electricity = -0.1"],
 )  # fmt: skip
 def test_an_unknown_or_useless_value_is_refused(tmp_path: Path, line: str) -> None:
     write(tmp_path, f"[tool.rag]\n{line}\n")

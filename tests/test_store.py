@@ -4,14 +4,15 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
-from rag.records import Chunk, Document, Failure, SourceFile, Voice
+from rag.facets import Facets
+from rag.records import Chunk, Document, Failure, Role, SourceFile, Voice
 from rag.schema import FILE, Batch, Entry, Filters, KnownFile, Passage
 from rag.store import Catalogue
 
@@ -253,6 +254,54 @@ def test_a_new_time_changes_no_generation(catalogue: Catalogue) -> None:
     before = catalogue.generation
     catalogue.touch([SourceFile("a.md", "s", 3, 99)])
     assert (catalogue.sources(["a.md"])["a.md"].mtime_ns, catalogue.generation) == (99, before)
+
+
+def voiced(name: str, kind: str, *spoken: tuple[str, Role]) -> tuple[Document, list[Entry]]:
+    """A document in which houses speak, each of them ten letters."""
+    voices = tuple(Voice(10 * i, 10 * i + 10, house, None, role) for i, (house, role) in enumerate(spoken))
+    text = "".join(f"{name}, {i}: Yes. "[:10] for i in range(len(voices)))
+    doc = replace(document(name, text)[0], kind=kind, voices=voices)
+    chunks = [Chunk(f"{name}:{one.start}", name, one.start, one.end, text[one.start : one.end], one) for one in voices]
+    return doc, [Entry(chunk, "", "", f"digest {chunk.text}") for chunk in chunks]
+
+
+@pytest.fixture
+def talk(catalogue: Catalogue) -> Catalogue:
+    mail = voiced("a", "email", ("Citi", "author"), ("UBS", "quoted"), ("UBS", "quoted"))
+    note = voiced("b", "note", ("UBS", "author"), ("Citi", "quoted"))
+    add(catalogue, "all.mbox", mail, note, voiced("c", "email", ("Citi", "author")))
+    return catalogue
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (Filters(role="author"), {"a, 0: Yes.", "b, 0: Yes.", "c, 0: Yes."}),
+        (Filters(role="quoted"), {"a, 1: Yes.", "a, 2: Yes.", "b, 1: Yes."}),
+        (Filters(kind="note"), {"b, 0: Yes.", "b, 1: Yes."}),
+        (Filters(houses=("UBS",), role="quoted", kind="email"), {"a, 1: Yes.", "a, 2: Yes."}),
+        (Filters(houses=("UBS",), kind="memo"), set()),
+    ],
+)
+def test_filters_choose_by_voice_and_kind(talk: Catalogue, filters: Filters, expected: set[str]) -> None:
+    numbers = talk.numbers(filters)
+    assert {chunk.text for chunk, _ in talk.load(sorted(numbers)).values()} == expected
+    assert {number for number, _ in talk.matching(["yes"], 9, numbers)} == numbers
+
+
+def test_facets_count_documents_and_not_passages(talk: Catalogue) -> None:
+    assert talk.facets() == Facets(
+        {"Citi": 3, "UBS": 2}, {date(2025, 1, 27): 3}, {"own": 3, "quoted": 2}, {"email": 2, "note": 1}
+    )
+
+
+def test_facets_follow_the_index_and_leave_copies_out(talk: Catalogue) -> None:
+    talk.facets()
+    doc, entries = document("d", "Yes again.", "Jefferies", 28)
+    add(talk, "d.md", (doc, entries))
+    assert talk.facets().houses["Jefferies"] == 1
+    talk.add(Batch([], {}, [], copies={entries[0].chunk.id: "a"}))
+    assert ("Jefferies" in talk.facets().houses, date(2025, 1, 28) in talk.facets().days) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rag.embedding import Vectors
+from rag.schema import Filters
 from rag.store import Catalogue
 from rag.vectors import FOLDER, ChromaVectors, ExactVectors, probe
 from tests.test_store import add, document
@@ -23,10 +25,15 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
     made.close()
 
 
-def fill(catalogue: Catalogue, which: range) -> None:
+def fill(catalogue: Catalogue, which: range, *, mixed: bool = False) -> None:
+    """Add notes; ``mixed`` ones are of two houses, own words and quoted ones, mail and notes."""
     random = np.random.default_rng(which.start)
     for i in which:
-        doc, entries = document(f"d{i}", f"Text {i}.")
+        doc, entries = document(f"d{i}", f"Text {i}.", "Citi" if mixed and i % 2 else "Bernstein")
+        if mixed:
+            voice = replace(doc.voices[0], role="quoted" if i % 3 else "author")
+            doc = replace(doc, voices=(voice,), kind="email" if i % 5 else "note")
+            entries = [replace(entry, chunk=replace(entry.chunk, voice=voice)) for entry in entries]
         row = random.normal(size=8).astype(np.float32)
         add(catalogue, f"{i}.md", (doc, entries))
         with catalogue._write() as connection:
@@ -63,6 +70,18 @@ def test_a_search_within_a_filter_reads_only_what_is_allowed(catalogue: Catalogu
     assert (ids(exact.nearest(direction(2), 99, allowed)), exact._count) == (expected, 5)
 
 
+@pytest.mark.parametrize("filters", [Filters(role="quoted"), Filters(kind="email"), Filters(("Citi",), role="author")])
+def test_chroma_and_the_exact_scan_keep_alike_to_voice_and_kind(catalogue: Catalogue, filters: Filters) -> None:
+    fill(catalogue, range(30, 60), mixed=True)
+    allowed = catalogue.numbers(filters)
+    chroma = ChromaVectors(catalogue)
+    found = ids(chroma.nearest(direction(1), 4, allowed))
+    chroma.close()
+    assert len(found) == 4
+    assert set(found) <= allowed
+    assert found == ids(ExactVectors(catalogue).nearest(direction(1), 4, allowed))
+
+
 def test_the_exact_scan_over_several_blocks_finds_the_same(catalogue: Catalogue) -> None:
     expected = ExactVectors(catalogue).nearest(direction(1), 30)
     assert dict(ExactVectors(catalogue, block=7).nearest(direction(1), 30)) == pytest.approx(dict(expected), abs=1e-6)
@@ -90,8 +109,8 @@ def test_chroma_finds_at_least_99_of_100(tmp_path: Path) -> None:
         for i, row in enumerate(rows):
             connection.execute("INSERT INTO vectors VALUES (?, ?)", (str(i), row.tobytes()))
             connection.execute(
-                "INSERT INTO chunks (number, id, document_id, start, end, voice, date, digest, header, text, terms)"
-                " VALUES (?, ?, 'd', 0, 0, 0, '', ?, '', '', '')",
+                "INSERT INTO chunks (number, id, document_id, start, end, voice, date, role, kind, digest, header,"
+                " text, terms) VALUES (?, ?, 'd', 0, 0, 0, '', 'author', 'note', ?, '', '', '')",
                 (i + 1, str(i), str(i)),
             )
     chroma, exact = ChromaVectors(large), ExactVectors(large)

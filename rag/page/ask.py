@@ -154,6 +154,7 @@ def draw(shared: Shared) -> None:
                 status: told(screen.told),
                 receipt: screen.receipt,
                 markdown: screen.markdown,
+                shared.answered: len(conversation.costs),
             }
             if screen.accepted:
                 shown |= {past: gr.update(value=before, visible=bool(before)), box: ""}
@@ -172,7 +173,7 @@ def draw(shared: Shared) -> None:
     asks: dict[str, Any] = {
         "fn": asking,
         "inputs": [box, shared.conversation, *shared.limits],
-        "outputs": [box, *shows],
+        "outputs": [box, *shows, shared.answered],
         "api_visibility": "private",
         "show_progress": "hidden",
         "concurrency_limit": AT_ONCE,

@@ -84,8 +84,8 @@ def draft(text: str, seconds: float, *, stage: str, note: str = "") -> str:
     return status + words + (notice(note) if note else "")
 
 
-def final(answer: Answer) -> str:
-    """The checked answer: prose or refusal, what was withheld and why, and what it cost."""
+def final(answer: Answer, cost: str = "") -> str:
+    """The checked answer: prose or refusal, what was withheld and why, and what it cost, in a line of text."""
     withheld = [sentence for sentence in answer.sentences if sentence.verdict == "withheld"]
     note = answer.note
     if answer.text:
@@ -102,7 +102,9 @@ def final(answer: Answer) -> str:
         parts.append(notice(note))
     if withheld:
         parts.append(_withheld(withheld, len(answer.sentences)))
-    return "".join([*parts, _usage(answer)])
+    if cost:
+        parts.append(f'<p class="rag-usage">{escaped(cost)}</p>')
+    return "".join(parts)
 
 
 def thought(text: str, seconds: float) -> str:
@@ -136,14 +138,3 @@ def _withheld(withheld: Sequence[Sentence], count: int) -> str:
     )
     summary = f"{len(withheld)} of {count} sentences withheld"
     return f'<details class="rag-fold" data-fold="withheld"><summary>{summary}</summary><ul>{rows}</ul></details>'
-
-
-def _usage(answer: Answer) -> str:
-    usage = answer.usage
-    written = usage.answer_tokens + usage.thinking_tokens
-    costs = [answer.model] if answer.model else []
-    if written:  # A model that was stopped has told of no tokens.
-        costs += [f"{usage.prompt_tokens:,} tokens read", f"{written:,} written"]
-    if "total" in usage.seconds:
-        costs.append(f"{usage.seconds['total']:.1f} s")
-    return f'<p class="rag-usage">{escaped(" · ".join(costs))}</p>' if costs else ""

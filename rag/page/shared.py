@@ -22,9 +22,11 @@ class Shared:
     """``page`` is the page being drawn; ``conversation`` the state that holds a `rag.page.talk.Conversation`.
 
     ``limits`` are the components of the filter bar, in the order that `rag.page.filters.Limits.of` takes their values.
+    ``answered`` counts the answers; its ``change`` tells a tab that there is one more.
     """
 
     page: gr.Blocks
     assistant: Assistant
     conversation: gr.State
     limits: tuple[gr.components.Component, ...]
+    answered: gr.State

@@ -14,8 +14,10 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from rag.costs import Cost, Meter, Rates
 from rag.errors import RagError
 from rag.page import cards
+from rag.page.costs import line
 from rag.page.filters import Limits
 from rag.page.markup import escaped, failure, notice
 from rag.present import answer_markdown
@@ -38,6 +40,7 @@ class Conversation:
 
     said: list[str] = field(default_factory=list)
     past: list[Exchange] = field(default_factory=list)
+    costs: list[Cost] = field(default_factory=list)
     reply: Reply | None = None
     stopped: bool = False
 
@@ -50,7 +53,7 @@ class Conversation:
     def clear(self) -> None:
         """Stop, and forget what was said."""
         self.stop()
-        self.said, self.past = [], []
+        self.said, self.past, self.costs = [], [], []
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ def _exchange(assistant: Assistant, question: str, limits: Limits, conversation:
         nonlocal download
         download = f"{what}: {done / total:.0%}" if total else f"{what}: {done / 1e6:,.0f} MB"
 
-    past = conversation.past
+    past, spent, meter = conversation.past, conversation.costs, Meter()
     reply = assistant.ask(question, past, progress=progress, **limits.conditions)
     conversation.reply = reply
     about = cards.about(reply.searched if reply.searched != question else "", limits.words)
@@ -118,6 +121,7 @@ def _exchange(assistant: Assistant, question: str, limits: Limits, conversation:
             reply.close()
         quotes: str | None = cards.quote_cards(reply.quotes, refused=reply.refused)
         for pieces in _paced(reply):
+            meter.lap(mine=not reply.before)
             prose += thinking.without_thought(pieces)
             stage = _stage(reply, thinking, download)
             draft = cards.draft(prose, time.monotonic() - began, stage=stage, note=reply.note)
@@ -129,9 +133,10 @@ def _exchange(assistant: Assistant, question: str, limits: Limits, conversation:
         reply.close()
         conversation.reply = None
     past.append(reply.exchange)
+    spent.append(cost := meter.cost(answer))
     folded = cards.thought(answer.thinking, thinking.seconds)
     yield Screen(
-        exchange(question, about + folded + cards.final(answer)),
+        exchange(question, about + folded + cards.final(answer, line(cost, Rates.of(reply.settings)))),
         "The answer is there.",
         cards.quote_cards(answer.quotes, refused=answer.refused),
         receipt=json.dumps(receipt(reply), indent=1),

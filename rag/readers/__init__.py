@@ -21,7 +21,7 @@ from rag.readers.parsed import Attachment, Parsed
 from rag.readers.text import document_id
 from rag.records import Document, Failure, SourceFile
 
-__all__ = ["READERS", "Reader", "Reading", "in_maildir", "is_readable", "open_source", "read"]
+__all__ = ["READERS", "Reader", "Reading", "in_maildir", "is_readable", "open_source", "raw_document", "read"]
 
 _MBOX_LIMIT = 20_000_000_000
 _MAX_ATTACHMENTS = 1000
@@ -147,6 +147,12 @@ def read(
         whole = f"it cannot be read: {error.strerror}"
     if whole or not number:
         yield Reading("", source.path, failures=(Failure(source.path, whole or "no text"),))
+
+
+def raw_document(root: Path, path: str, identity: str) -> bytes | None:
+    """The bytes of the document with this id in a file; None where the file does not hold it. Raises ReadError."""
+    with open_source(root, path) as file:
+        return next((raw for raw in _reader(path, file).split(file) if document_id(raw) == identity), None)
 
 
 def _reading(reader: Reader, source: SourceFile, raw: bytes, place: str, *, bare: bool) -> Reading:

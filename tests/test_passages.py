@@ -1,0 +1,153 @@
+"""A passage in its document: who speaks and why we think so, its copies, and the file as it was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag import Assistant, Settings
+from rag.errors import PassageGone
+from rag.passages import SOURCE_BYTES, why
+from rag.records import Quote
+from tests.conftest import BERNSTEIN
+from tests.fakes import ScriptedModel, WordEmbedder
+
+FORWARD = """\
+From: Priya Raman <priya@desk.example>
+Date: Tue, 28 Jan 2025 10:00:00 +0000
+Subject: Fwd: The five million
+Message-ID: <9@desk.example>
+Content-Type: multipart/mixed; boundary=b
+
+--b
+
+See below.
+
+On Mon, 27 Jan 2025, Stacy Rasgon <stacy.rasgon@bernsteinsg.com> wrote:
+> The claim that somebody rebuilt OpenAI for $5M is wrong. The number is 2,048 rented GPUs at $2 an hour.
+>
+> It leaves out earlier research.
+
+--b
+Content-Type: text/plain; name=table.txt
+Content-Disposition: attachment; filename=table.txt
+
+Copper costs $9,000 a tonne.
+--b--
+"""
+
+
+@pytest.fixture
+def open_desk(corpus: Path, settings: Settings) -> Iterator[Assistant]:
+    (corpus / "fwd.eml").write_text(FORWARD)
+    with Assistant.open(settings, embedder=WordEmbedder(), model=ScriptedModel()) as desk:
+        desk.sync()
+        yield desk
+
+
+def first(desk: Assistant, question: str) -> Quote:
+    return desk.ask(question, quotes_only=True).quotes[0]
+
+
+def test_a_quote_opens_at_its_own_words(open_desk: Assistant) -> None:
+    quote = first(open_desk, "what did Bernstein say about the $5M?")
+    found = open_desk.passage(quote.hit.document.id, quote.start, quote.end)
+    assert found.document.text[found.start : found.end] == quote.text
+    assert found.voice == quote.hit.chunk.voice
+
+
+def test_a_mail_s_own_words_are_its_sender_s(open_desk: Assistant) -> None:
+    quote = first(open_desk, "what did Bernstein say about the $5M?")
+    found = open_desk.passage(quote.hit.document.id, quote.start, quote.end)
+    assert found.why == "It is the mail's own text, and the mail is from stacy.rasgon@bernsteinsg.com."
+
+
+def test_quoted_words_point_to_the_words_that_name_their_speaker(open_desk: Assistant) -> None:
+    forward = next(entry for entry in open_desk.entries("Fwd").entries if entry.title.startswith("Fwd"))
+    document = open_desk.passage(forward.id).document
+    at = document.text.index("It leaves out")
+    found = open_desk.passage(forward.id, at, at + 10)
+    assert found.voice.cue is not None
+    assert "wrote:" in document.text[slice(*found.voice.cue)]
+    assert "underlined" in found.why
+
+
+def test_the_copies_of_a_passage_are_named(open_desk: Assistant) -> None:
+    quote = first(open_desk, "what did Bernstein say about the $5M?")
+    found = open_desk.passage(quote.hit.document.id, quote.start, quote.end)
+    assert [copy.title for copy in found.copies] == ["Fwd: The five million"]
+
+
+def test_a_mail_and_what_came_with_it_know_each_other(open_desk: Assistant) -> None:
+    attached = first(open_desk, "what does copper cost?").hit.document
+    parent = open_desk.passage(attached.id).parent
+    assert parent is not None
+    assert [one.id for one in open_desk.passage(parent.id).attached] == [attached.id]
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 3), (5, 2), (0, 10_000_000), (10**18, 10**18)])
+def test_a_span_outside_the_document_is_refused(open_desk: Assistant, start: int, end: int) -> None:
+    document = first(open_desk, "what did Bernstein say about the $5M?").hit.document
+    with pytest.raises(PassageGone):
+        open_desk.passage(document.id, start, end)
+
+
+def test_a_document_that_is_gone_is_told(open_desk: Assistant) -> None:
+    with pytest.raises(PassageGone, match="no longer in the index"):
+        open_desk.passage("0" * 32)
+
+
+def test_a_mail_is_shown_as_it_was_sent(open_desk: Assistant) -> None:
+    document = first(open_desk, "what did Bernstein say about the $5M?").hit.document
+    assert open_desk.source(document.id) == BERNSTEIN
+
+
+def test_an_attachment_is_shown_with_the_mail_that_it_came_with(open_desk: Assistant) -> None:
+    document = first(open_desk, "what does copper cost?").hit.document
+    assert open_desk.source(document.id) == FORWARD
+
+
+def test_a_message_of_a_mailbox_is_shown_alone(corpus: Path, open_desk: Assistant) -> None:
+    one = "From a@b Mon Jan 27 08:00:00 2025\nFrom: Ana <ana@gs.com>\nSubject: {0}\n\n{0} rises a lot.\n\n"
+    (corpus / "box.mbox").write_text(one.format("Zinc") + one.format("Nickel"))
+    open_desk.sync()
+    document = first(open_desk, "does Nickel rise a lot?").hit.document
+    sent = open_desk.source(document.id)
+    assert "Nickel rises a lot." in sent
+    assert "Zinc" not in sent
+
+
+def test_a_file_that_has_changed_is_told(corpus: Path, open_desk: Assistant) -> None:
+    document = first(open_desk, "what did Bernstein say about the $5M?").hit.document
+    (corpus / "bernstein.eml").write_text("From: x\n\nother")
+    with pytest.raises(PassageGone, match="has changed"):
+        open_desk.source(document.id)
+
+
+def test_a_file_that_has_gone_is_told(corpus: Path, open_desk: Assistant) -> None:
+    document = first(open_desk, "what did Bernstein say about the $5M?").hit.document
+    (corpus / "bernstein.eml").unlink()
+    with pytest.raises(PassageGone, match="vanished"):
+        open_desk.source(document.id)
+
+
+def test_a_file_that_is_not_made_of_letters_is_not_shown(corpus: Path, open_desk: Assistant) -> None:
+    (corpus / "odd.txt").write_bytes(b"Cobalt rises in May.\n" + b"\0" * 100)
+    open_desk.sync()
+    document = first(open_desk, "does cobalt rise in May?").hit.document
+    with pytest.raises(PassageGone, match="not made of letters"):
+        open_desk.source(document.id)
+
+
+def test_of_a_long_file_the_beginning_is_shown(corpus: Path, open_desk: Assistant) -> None:
+    (corpus / "long.txt").write_text("Cobalt rises in May.\n" + "Tin falls.\n" * SOURCE_BYTES)
+    open_desk.sync()
+    document = first(open_desk, "does cobalt rise in May?").hit.document
+    assert len(open_desk.source(document.id)) < SOURCE_BYTES + 100
+
+
+def test_where_nobody_is_named_that_is_said(open_desk: Assistant) -> None:
+    note = open_desk.passage(first(open_desk, "what does copper cost?").hit.document.id)
+    assert why(note.document, note.voice).startswith("It is the document's own text")
