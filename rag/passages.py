@@ -19,6 +19,9 @@ from rag.twins import copied
 SOURCE_BYTES = 200_000
 """What is shown of a raw file; its end is seldom more than the letters of a picture."""
 
+# A text has hardly a control character; of a PDF, a Word file or an Outlook message one in ten letters is one.
+_SELDOM = 100
+
 # Documents that are looked at for copies, as a search does.
 _COPIES = 50
 
@@ -96,9 +99,9 @@ def source(catalogue: Catalogue, corpus: Path, document_id: str) -> str:
         raise PassageGone(f"{document.path}: {error}.", remedy=error.remedy or "Index again: rag index") from error
     if raw is None:
         raise PassageGone(f"{document.path} is gone, or has changed since it was indexed.", remedy="Index again.")
-    if b"\0" in raw[:SOURCE_BYTES]:
-        raise PassageGone(f"{document.path} is not made of letters.", remedy="Open it with the program that made it.")
     text = decode(raw[:SOURCE_BYTES])
+    if sum(char < " " and char not in "\t\n\f\r" for char in text) > len(text) / _SELDOM:
+        raise PassageGone(f"{document.path} is not made of letters.", remedy="Open it with the program that made it.")
     rest = len(raw) - SOURCE_BYTES
     return f"{text}\n\n… and {rest:,} bytes more" if rest > 0 else text
 

@@ -148,6 +148,7 @@ class ScriptedAssistant:
     script: dict[str, Callable[[], ScriptedReply]] = field(default_factory=dict)
     asked: list[tuple[str, tuple[Exchange, ...], dict[str, object]]] = field(default_factory=list)
     replies: list[ScriptedReply] = field(default_factory=list)
+    opens: str = ""
     settings: Settings = field(default_factory=lambda: Settings(corpus=Path("corpus"), index=Path("index")))
 
     def ask(self, question: str, history: Sequence[Exchange] = (), **filters: object) -> ScriptedReply:
@@ -179,8 +180,9 @@ class ScriptedAssistant:
         return ScriptedStatus()
 
     def passage(self, document_id: str, start: int = 0, end: int = 0) -> Opened:
-        said = quote(document_id, title=document_id, house=document_id, person=document_id, path=document_id)
-        return Opened(said.hit.document, 0, min(4, len(document_id)), said.hit.chunk.voice, document_id)
+        text = self.opens or document_id
+        said = quote(text, title=text, house=text, person=text, path=text).hit
+        return Opened(said.document, 0, min(40, len(text)), said.chunk.voice, text, (said.document,))
 
     def starters(self) -> tuple[str, ...]:
         return ("What is fair value?",)
@@ -330,6 +332,11 @@ OURS |= {
     "td",
     "span",
     "button",
+    "mark",
+    "u",
+    "dl",
+    "dt",
+    "dd",
 }
 
 ATTRIBUTES = {
@@ -340,6 +347,7 @@ ATTRIBUTES = {
     "aria-label",
     "data-passage",
     "data-fold",
+    "data-source",
     "data-question",
     "scope",
     "aria-hidden",

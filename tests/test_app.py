@@ -212,6 +212,7 @@ def test_the_program_asks_nothing_of_any_other_host(run: Run) -> None:
 
 # What a browser sees of the whole page
 
+
 @pytest.mark.parametrize("look", LOOKS.values(), ids=list(LOOKS))
 def test_no_view_has_a_serious_fault_of_accessibility(browser: Browser, served: Served, look: dict[str, Any]) -> None:
     from axe_playwright_python.sync_playwright import Axe

@@ -13,6 +13,7 @@ from rag.passages import SOURCE_BYTES, why
 from rag.records import Quote
 from tests.conftest import BERNSTEIN
 from tests.fakes import ScriptedModel, WordEmbedder
+from tests.test_duplicates import NOTE, forward, original
 
 FORWARD = """\
 From: Priya Raman <priya@desk.example>
@@ -74,10 +75,13 @@ def test_quoted_words_point_to_the_words_that_name_their_speaker(open_desk: Assi
     assert "underlined" in found.why
 
 
-def test_the_copies_of_a_passage_are_named(open_desk: Assistant) -> None:
-    quote = first(open_desk, "what did Bernstein say about the $5M?")
-    found = open_desk.passage(quote.hit.document.id, quote.start, quote.end)
-    assert [copy.title for copy in found.copies] == ["Fwd: The five million"]
+def test_the_copies_of_a_passage_are_named(corpus: Path, open_desk: Assistant) -> None:
+    original(corpus)
+    forward(corpus)
+    open_desk.sync()
+    (entry,) = (one for one in open_desk.entries("chips").entries if one.path == "original.eml")
+    found = open_desk.passage(entry.id, 0, NOTE.index("."))
+    assert {copy.path for copy in found.copies} == {"forward.eml", "reply.eml"}
 
 
 def test_a_mail_and_what_came_with_it_know_each_other(open_desk: Assistant) -> None:
@@ -134,7 +138,7 @@ def test_a_file_that_has_gone_is_told(corpus: Path, open_desk: Assistant) -> Non
 
 
 def test_a_file_that_is_not_made_of_letters_is_not_shown(corpus: Path, open_desk: Assistant) -> None:
-    (corpus / "odd.txt").write_bytes(b"Cobalt rises in May.\n" + b"\0" * 100)
+    (corpus / "odd.txt").write_text("Cobalt rises in May." + "\x01\x02\x03" * 20)
     open_desk.sync()
     document = first(open_desk, "does cobalt rise in May?").hit.document
     with pytest.raises(PassageGone, match="not made of letters"):
