@@ -8,11 +8,12 @@ Mail and model output are hostile: `rag.page.markup` escapes every text, and the
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from threading import Event
@@ -38,7 +39,8 @@ TABS = (ask, compare, inbox, costs, models)
 def build(assistant: Assistant) -> gr.Blocks:
     """Lay the page out and connect it to ``assistant``; starts nothing."""
     _close_doors()
-    import gradio as gr
+    with _without_stubs():
+        import gradio as gr
 
     page = gr.Blocks(title="rag", analytics_enabled=False, fill_width=True)
     with page:
@@ -63,6 +65,27 @@ def _close_doors() -> None:
         del os.environ[name]
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
     os.environ["OTEL_SDK_DISABLED"] = "true"  # FastAPI and Chroma can export traces to whatever host is named there.
+
+
+@contextmanager
+def _without_stubs() -> Iterator[None]:
+    """Keep Gradio from writing type stubs for its own components beside them while it is imported.
+
+    It parses its source for that at every start: 2.3 of the 4.9 s of its import. It does without where a class has no
+    file.
+    """
+    getfile = inspect.getfile
+
+    def of_others(of: Any) -> str:  # noqa: ANN401 - as inspect has it
+        if str(getattr(of, "__module__", "")).startswith("gradio."):
+            raise OSError("no stubs")
+        return getfile(of)
+
+    inspect.getfile = of_others  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        inspect.getfile = getfile
 
 
 @contextmanager
@@ -141,13 +164,17 @@ def _launch(page: gr.Blocks, address: Address) -> None:
     )
 
 
-def serve(assistant: Assistant, address: Address) -> None:
-    """Serve the chat until Ctrl-C; the URL goes to stdout once it listens. Raises as `listening` does."""
+def serve(assistant: Assistant, address: Address, then: Callable[[], None]) -> None:
+    """Serve the chat until Ctrl-C; the URL goes to stdout once it listens, and ``then`` is what else is to begin.
+
+    Raises as `listening` does.
+    """
     if address.audience:
         sys.stderr.write(f"{address.audience}\n")
     with listening(assistant, address) as url:
         sys.stdout.write(f"{url}\n")
         sys.stdout.flush()
+        then()
         try:
             Event().wait()
         except KeyboardInterrupt:

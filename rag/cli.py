@@ -212,10 +212,14 @@ def serve(arguments: argparse.Namespace) -> int:
 
     address = Address.load(arguments.host, arguments.port, arguments.auth, arguments.root_path)
     with Assistant.open(_settings(arguments), own=True) as desk:
-        _refresh(desk)
-        desk.preload()
-        inbox.follow_corpus(desk)
-        chat(desk, address)
+        if not desk.indexed:  # else the page opens at once, and what is new is read behind it
+            _refresh(desk)
+
+        def prepare() -> None:
+            desk.preload()
+            inbox.follow_corpus(desk)
+
+        chat(desk, address, prepare)
     return ANSWERED
 
 
