@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -39,3 +41,18 @@ def test_a_word_too_long_for_the_stemmer_stays_whole() -> None:
 @given(st.text())
 def test_any_text_has_lower_case_words_without_marks(text: str) -> None:
     assert all(token.isalnum() or not token.isascii() for token in tokens(text))
+
+
+def test_threads_that_stem_at_once_get_what_one_alone_gets() -> None:
+    words = [
+        f"{'abcdefghijklmnopqrst'[n % 20] * (n % 7)}relational{'ization' * (n % 3)}s{n:c}" for n in range(97, 3000)
+    ]
+    alone = [stem.__wrapped__(word) for word in words]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(stem.__wrapped__, words * 4))
+    finally:
+        sys.setswitchinterval(interval)
+    assert together == alone * 4
