@@ -40,7 +40,7 @@ def stem(token: str) -> str:
     if not 2 < len(token) <= _LONGEST:
         return token
     with _ONE_AT_A_TIME:
-        return _stemmer().stemWord(token)
+        return str(_stemmer().stemWord(token))
 
 
 @cache
