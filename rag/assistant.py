@@ -33,12 +33,14 @@ from rag.loading import ModelLoader, generation, is_here
 from rag.modelfiles import CATALOGUE, DEFAULT, ModelFile
 from rag.ownership import ownership
 from rag.passages import Opened, opened, source
+from rag.questions import subject
 from rag.quoting import choose_quotes
-from rag.records import Exchange, Hit, Progress, SyncReport
+from rag.records import Exchange, Hit, Progress, Quote, SyncReport
 from rag.reranking import Reranker
 from rag.retrieval import Retriever, Search
 from rag.scanning import require_corpus
 from rag.settings import Settings
+from rag.starters import Starters
 from rag.store import Catalogue
 from rag.upkeep import Upkeep
 from rag.vectors import ChromaVectors, ExactVectors, NearestVectors, discard
@@ -84,6 +86,7 @@ class Assistant:
         self._open = ExitStack()
         self.loader = ModelLoader(settings, model, models)
         self._reranker = Reranker(settings.rerank_model) if settings.rerank_model else None
+        self._starters = Starters(self._first_quote, lambda claim, houses: self.compare(claim, house=houses))
 
     @classmethod
     def open(
@@ -358,6 +361,26 @@ class Assistant:
     def source(self, document_id: str) -> str:
         """A document as it was sent; see `rag.passages.source`. Raises IndexMissing and PassageGone."""
         return source(self._known(), self.settings.corpus, document_id)
+
+    def starters(self) -> tuple[str, ...]:
+        """Questions to begin with, of which the index answers each; none while it cannot be searched."""
+        with contextlib.suppress(IndexMissing, ModelUnavailable):
+            return self._starters.questions(self._known())
+        return ()
+
+    def claims(self) -> tuple[str, ...]:
+        """Claims to begin with, on which several houses speak; none while the index cannot be searched."""
+        with contextlib.suppress(IndexMissing, ModelUnavailable):
+            return self._starters.claims(self._known())
+        return ()
+
+    def subject(self, question: str) -> str:
+        """What ``question`` is about, without who is asked."""
+        return subject(question, self._catalogue.people() if self._catalogue else ())
+
+    def _first_quote(self, question: str) -> Quote | None:
+        reply = self.ask(question, quotes_only=True)
+        return next(iter(reply.quotes), None) if reply.gate.verdict == "answer" else None
 
     def history(self) -> History:
         """What the last syncs did. Raises IndexMissing."""

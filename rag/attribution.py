@@ -338,11 +338,12 @@ def _legal(said: str) -> bool:
     if footer and len(said) <= _FOOTER_LIMIT:
         return True
     begun = footer or bool(_OPENING.match(said))
-    at_once = _marks(said[:400]) >= 2 if begun else _marks(said[:800]) >= 5
-    return at_once and (len(said) <= 1600 or _marks(said[-800:]) >= 2)
+    at_once = legal_marks(said[:400]) >= 2 if begun else legal_marks(said[:800]) >= 5
+    return at_once and (len(said) <= 1600 or legal_marks(said[-800:]) >= 2)
 
 
-def _marks(said: str) -> int:
+def legal_marks(said: str) -> int:
+    """How many of the things that disclaimers say ``said`` says."""
     return sum(bool(mark.search(said)) for mark in _MARKS)
 
 

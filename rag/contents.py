@@ -138,6 +138,14 @@ class Contents:
         twin = next((of for _, of, _ in self._run(_TWINS.format(_OF_ONE, "mine.path = ?"), (path, path, 1))), None)
         return FileState(len(ids), passages, failures, twin)
 
+    def originals(self, document_id: str, start: int, end: int) -> list[str]:
+        """The documents that are found in place of what this one says in a span of its text, oldest chunk first."""
+        query = (
+            "SELECT copy_of FROM chunks WHERE document_id = ? AND copy_of IS NOT NULL AND start < ? AND end > ?"
+            " GROUP BY copy_of ORDER BY min(number)"
+        )
+        return [original for (original,) in self._run(query, (document_id, end, start))]
+
     def path_of(self, sha256: str) -> str | None:
         """A file with this content."""
         return next((path for (path,) in self._run("SELECT path FROM files WHERE sha256 = ?", (sha256,))), None)

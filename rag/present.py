@@ -6,6 +6,8 @@ model's output can steer the terminal that shows it (CWE-150). It does not know 
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import shutil
@@ -98,6 +100,48 @@ def _inert(text: str) -> str:
     """``text`` in which Markdown sees no image, link, element or heading; citations such as [1] stay."""
     text = re.sub(r"\[(?!\d{1,3}\](?![(\[:]))|[\\`*_<>|]", r"\\\g<0>", printable(text))
     return re.sub(r"(?m)^(\s*)([#+-]|\d+[.)])(?=\s)", r"\1\\\2", text)
+
+
+def comparison_markdown(found: Comparison, limits: str = "") -> str:
+    """What each house says of a claim as a Markdown table, for a note; ``limits`` as in `answer_markdown`."""
+    parts = [f"**{_cell(found.claim)}**"]
+    if limits:
+        parts.append(f"Only: {_cell(limits)}")
+    if found.rows:
+        rows = (_HEADINGS, ("---",) * len(_HEADINGS), *(tuple(map(_cell, _cells(row))) for row in found.rows))
+        parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in rows))
+    if found.silent:
+        parts.append(f"Nothing near it from {_cell(', '.join(found.silent))}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_csv(found: Comparison) -> str:
+    """What each house says of a claim as CSV; no cell is a formula to the program that opens it."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
+    writer.writerow(_HEADINGS)
+    writer.writerows([_no_formula(cell) for cell in _cells(row)] for row in found.rows)
+    return stream.getvalue()
+
+
+_HEADINGS = ("House", "Date", "Stance", "Reason", "Quote", "Title", "File")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    hit, stance = row.quote.hit, row.stance
+    said, title = label(one_line(row.quote.text)), label(hit.document.title)
+    return (
+        label(speaker(hit)), f"{hit.date:%Y-%m-%d}", stance.verdict, label(stance.reason), said, title, place(hit)
+    )  # fmt: skip
+
+
+def _cell(text: str) -> str:
+    return _inert(label(text))
+
+
+def _no_formula(text: str) -> str:
+    """``text`` that begins no formula: spreadsheets skip blanks before one, and run it (CWE-1236)."""
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@", "＝", "＋", "－", "＠") else text
 
 
 def search_json(query: str, hits: Sequence[Hit]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from rag.addressees import Addressees, addressees
+from rag.cuewords import FINITE
 from rag.mentions import Token
 from rag.periods import Period, said_when
 from rag.terms import question_terms
@@ -77,6 +78,15 @@ def understand(question: str, *, today: date, people: Collection[str] = ()) -> Q
     )
 
 
+def subject(question: str, people: Collection[str] = ()) -> str:
+    """What ``question`` is about, without who is asked; as it stands where nothing is left."""
+    named = addressees(question, people)
+    gone = [*((token.start, token.end) for token in named.asked), *named.verbs]
+    words = _SCENERY.sub(_blank, _without(question, gone)).strip(" ?!.").split()
+    told = [place for place, word in enumerate(words) if word.strip("'’,;:").lower() not in _INTRODUCING]
+    return " ".join(words[told[0] : told[-1] + 1]) if told else question
+
+
 def _names(tokens: Collection[Token], kind: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for token in tokens if token.kind == kind for name in token.names))
 
@@ -107,6 +117,7 @@ were weren't what what's whatever when where whether which while who who's whom 
 won't would wouldn't write writes written wrote yes yet you your yours
     """.split()
 )
+_INTRODUCING = _FURNITURE | FINITE | {"s", ""}
 # "Which bank", "these notes", "any analyst": the corpus and whoever speaks there, not the matter.
 _SCENERY = re.compile(
     # What is left of "Citi's note".

@@ -46,6 +46,7 @@ from rag.schema import (
     replace_file,
     translated,
 )
+from rag.starters import Said, newest
 
 _FILTERS = 16
 _OWN_FACTS = frozenset({"fingerprint", "generation", "identity"})
@@ -373,6 +374,10 @@ class Catalogue:
             " WHERE name IS NOT NULL) SELECT name FROM named WHERE name IS NOT NULL"
         )
         return tuple(name for (name,) in self._read(query.format(column)))
+
+    def newest(self) -> list[Said]:
+        """The first passages of the newest documents; copies are left out."""
+        return newest(self._read)
 
     def facets(self) -> Facets:
         """What a question can be limited to, with the number of documents for each."""

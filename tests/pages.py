@@ -184,6 +184,12 @@ class ScriptedAssistant:
         said = quote(text, title=text, house=text, person=text, path=text).hit
         return Opened(said.document, 0, min(40, len(text)), said.chunk.voice, text, (said.document,))
 
+    def claims(self) -> tuple[str, ...]:
+        return ("Capex will fall",)
+
+    def subject(self, question: str) -> str:
+        return question.removesuffix("?")
+
     def starters(self) -> tuple[str, ...]:
         return ("What is fair value?",)
 

@@ -23,7 +23,7 @@ LAYERS = (
     ("scanning", "uploads", "copies", "amounts", "statements", "stances", "comparing"),
     ("polarity", "evidence", "turning", "checks", "citations"),
     ("weights", "bert", "embedding", "reranking", "llm", "llama", "server", "modelfiles", "downloads", "models"),
-    ("ownership", "lexicon", "schema", "conditions", "facets", "contents", "store"),
+    ("ownership", "lexicon", "schema", "conditions", "facets", "contents", "starters", "store"),
     ("history", "vectors", "imap", "mirror"),
     ("duplicates", "indexing", "watching", "upkeep", "twins", "passages", "retrieval", "quoting", "gate"),
     ("fitting", "costs"),

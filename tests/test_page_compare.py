@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rag.comparing import Comparison, Row
 from rag.page import compare
 from rag.page.filters import Limits
 from rag.stances import Stance, Verdict
-from tests.pages import NAVIGATES, Desk, Reader, ScriptedAssistant, quote, sinking, vectors
+from tests.pages import NAVIGATES, OURS, Desk, Reader, ScriptedAssistant, put, quote, sinking, vectors
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -26,8 +30,8 @@ pytestmark = [
 ]
 
 
-def compared(assistant: ScriptedAssistant, claim: str, limits: Limits | None = None) -> str:
-    return compare.compared(cast("Assistant", assistant), claim, limits or Limits())
+def compared(assistant: ScriptedAssistant, claim: str, limits: Limits | None = None) -> compare.Shown:
+    return list(compare.compared(cast("Assistant", assistant), claim, limits or Limits()))[-1]
 
 
 def test_a_comparison_keeps_to_the_filters() -> None:
@@ -39,14 +43,21 @@ def test_a_comparison_keeps_to_the_filters() -> None:
 
 def test_an_unusable_claim_is_told_and_not_compared() -> None:
     assistant = ScriptedAssistant()
-    assert "Write a claim first" in compared(assistant, " ")
+    assert "Write a claim first" in compared(assistant, " ").told
     assert assistant.asked == []
 
 
 def test_a_comparison_that_fails_is_told_with_its_remedy() -> None:
-    drawn = compared(ScriptedAssistant(), "broken")
-    assert "There is no index." in drawn
-    assert "Build it." in drawn
+    shown = compared(ScriptedAssistant(), "broken")
+    assert "There is no index." in shown.told
+    assert "Build it." in shown.table
+    assert (shown.markdown, shown.csv) == ("", "")
+
+
+def test_the_filters_that_hold_are_told_with_the_comparison() -> None:
+    shown = compared(ScriptedAssistant(), "Capex will fall", Limits(("Citi",)))
+    assert shown.told.endswith("Only: Citi")
+    assert "Only: Citi" in shown.markdown
 
 
 def side_by_side(text: str = "wrong", verdict: Verdict = "disagree") -> Comparison:
@@ -68,8 +79,37 @@ def test_a_row_that_no_rule_judged_has_an_empty_stance() -> None:
     assert '<td class="rag-stance"></td>' in compare.comparison(side_by_side(verdict=""))
 
 
-def test_a_comparison_without_a_row_says_so() -> None:
-    assert "No house says anything near this claim." in compare.comparison(Comparison("x", (), ("Citi",)))
+def test_a_comparison_without_a_row_says_so_and_what_to_try() -> None:
+    found = Comparison("x", (), ("Citi",))
+    assert compare.counted(found) == "No house says anything near this claim."
+    assert "Try fewer words" in compare.comparison(found)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "told"),
+    [
+        (("agree", "", "disagree", "agree"), "4 houses: 2 agree, 1 disagree."),
+        (("other",), "1 house: 1 with another figure."),
+        (("", ""), "2 houses; no rule can tell who agrees."),
+    ],
+)
+def test_the_verdicts_are_counted_in_words(verdicts: tuple[Verdict, ...], told: str) -> None:
+    rows = tuple(Row(quote(), Stance(verdict)) for verdict in verdicts)
+    assert compare.counted(Comparison("x", rows, ())) == told
+
+
+def test_the_picture_has_a_dot_for_each_row_that_opens_its_passage() -> None:
+    rows = (Row(quote(), Stance("agree")), Row(quote(house="Citi"), Stance()))
+    drawn = compare.comparison(Comparison("x", rows, ()))
+    dots = re.findall(r'class="rag-dot [^>]*data-passage="([^"]*)"', drawn)
+    assert dots == ["d 0 25", "d 0 25"]
+    assert drawn.count('class="rag-chip" data-passage="d 0 25"') == 2
+
+
+@given(st.text(alphabet=st.sampled_from("<>&\"'/ aimgsrc=`$;#x" + "{}")))
+def test_no_text_becomes_markup(text: str) -> None:
+    for drawn in (compare.comparison(side_by_side(text)), compare.empty([text])):
+        assert set(Reader(drawn).elements) <= OURS
 
 
 @pytest.fixture
@@ -89,6 +129,43 @@ def test_a_claim_is_compared_on_enter(comparing: Page) -> None:
     assert "disagree" in row
     assert "27 Jan 2025" in row
     assert "Nothing near it from Citi, UBS." in comparing.locator(".rag-houses").inner_text()
+
+
+def test_what_is_pressed_or_was_asked_last_is_compared(comparing: Page) -> None:
+    comparing.get_by_role("button", name="Compare the last question").click()
+    comparing.get_by_text("There is no question yet").wait_for()
+    comparing.get_by_role("button", name="Capex will fall").click()
+    comparing.locator(".rag-houses caption", has_text="Capex will fall").wait_for()
+    comparing.get_by_role("tab", name="Ask").click()
+    put(comparing, "What is fair value?")
+    comparing.locator("#rag-talk .rag-prose").wait_for()
+    comparing.get_by_role("tab", name="Compare houses").click()
+    comparing.get_by_role("button", name="Compare the last question").click()
+    comparing.locator(".rag-houses caption", has_text="What is fair value").wait_for()
+    assert comparing.get_by_label("Claim").input_value() == "What is fair value"
+
+
+def test_a_comparison_is_copied_and_saved(comparing: Page, tmp_path: Path) -> None:
+    comparing.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    comparing.get_by_label("Claim").fill("=1+1")
+    comparing.get_by_label("Claim").press("Enter")
+    comparing.locator(".rag-houses tbody tr").wait_for()
+    comparing.get_by_role("button", name="Copy as Markdown").click()
+    copied = comparing.wait_for_function("navigator.clipboard.readText()").json_value()
+    assert "| House | Date | Stance |" in copied
+    with comparing.expect_download() as download:
+        comparing.get_by_role("button", name="Download CSV").click()
+    download.value.save_as(tmp_path / "saved.csv")
+    assert download.value.suggested_filename == "comparison.csv"
+    assert '"\'=1+1"' in (tmp_path / "saved.csv").read_text(encoding="utf-8")
+
+
+def test_of_two_claims_at_once_the_second_is_shown_last(comparing: Page) -> None:
+    box = comparing.get_by_label("Claim")
+    for claim in ("Capex will fall", "Capex will rise"):
+        box.fill(claim)
+        box.press("Enter")
+    comparing.locator(".rag-houses caption", has_text="Capex will rise").wait_for()
 
 
 def test_a_comparison_fits_on_a_phone(comparing: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from rag.page import passage
 from rag.passages import Opened
-from rag.records import Document, Voice
+from rag.records import Document, Stretch, Voice
 from tests.pages import NAVIGATES, OURS, Desk, Reader, ScriptedAssistant, Served, put, sinking, vectors
 
 if TYPE_CHECKING:
@@ -77,10 +78,35 @@ def test_no_text_becomes_markup(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [None, 3, [], "", "d 1", "d 1 2 3", "d -1 4", "d a b", "d " + "9" * 300 + " 1", "d ² 3"]
+    "asked", [None, 3, [], "", "d 1", "d 1 2 3", "d -1 4", "d a b", "d " + "9" * 300 + " 1", "d ² 3", "\ud800"]
 )
 def test_what_is_no_place_is_told_and_not_looked_up(asked: object) -> None:
     assert "Press a citation." in passage.passage(cast("Assistant", ScriptedAssistant()), asked)
+
+
+def test_the_words_that_tell_who_speaks_are_underlined() -> None:
+    drawn = passage.drawn(opened("Ann says: it rises.", 10, 19, [10], (0, 9)))
+    assert ">Ann says:</u>" in drawn
+
+
+def test_who_else_says_a_passage_stands_at_the_head_of_its_document() -> None:
+    head, _, _ = passage.drawn(opened("It rises.", 0, 9, [])).partition("</header>")
+    assert "Also in" in head
+    assert 'data-passage="d"' in head
+
+
+def test_a_document_opened_at_its_top_has_no_speaker_at_its_head_and_no_mark() -> None:
+    drawn = passage.drawn(opened("It rises.", 0, 0, []))
+    assert "<mark>" not in drawn
+    assert "own words" not in drawn
+
+
+@pytest.mark.parametrize("stretch", ["signature", "disclaimer", "header"])
+def test_what_says_nothing_is_named_and_dimmed(stretch: Stretch) -> None:
+    found = opened("It rises. Ann", 0, 9, [10])
+    voices = (found.document.voices[0], replace(found.document.voices[1], stretch=stretch))
+    drawn = passage.drawn(replace(found, document=replace(found.document, voices=voices)))
+    assert f'<div class="rag-voice rag-voice-aside"><p>{stretch}</p>Ann</div>' in drawn
 
 
 def test_of_a_long_document_what_lies_around_the_passage_is_drawn() -> None:
@@ -99,6 +125,7 @@ def asked(browser: Browser, served: Served) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1280, "height": 720})
     page.set_default_timeout(10_000)
     page.goto(served.url)
+    page.locator("[data-question]").first.wait_for()  # A greeting that comes late must not take the answer's place.
     put(page, "what did Bernstein say about the $5M?")
     page.locator("#rag-talk .rag-prose .rag-chip").wait_for()
     yield page
@@ -115,7 +142,7 @@ def page(asked: Page) -> Page:
 
 def test_a_chip_opens_the_document_with_the_passage_marked_and_in_view(page: Page) -> None:
     page.locator("#rag-talk .rag-prose .rag-chip").click()
-    mark = page.locator("dialog mark").first
+    mark = page.get_by_role("dialog", name="The five million").locator("mark").first
     mark.wait_for()
     assert "$5M is wrong" in mark.inner_text()
     assert page.evaluate("r => r.getBoundingClientRect().bottom <= innerHeight", mark.element_handle())
@@ -130,6 +157,9 @@ def test_the_reader_is_opened_and_closed_by_keyboard_and_gives_the_focus_back(pa
     chip.focus()
     page.keyboard.press("Enter")
     page.locator("dialog mark").first.wait_for()
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.matches('body, dialog *')")
     page.keyboard.press("Escape")
     page.locator("dialog").wait_for(state="hidden")
     assert chip.evaluate("chip => chip === document.activeElement")
@@ -140,13 +170,20 @@ def test_a_document_can_be_read_as_it_was_sent(page: Page) -> None:
     page.get_by_role("button", name="As it was sent").click()
     page.locator("dialog pre", has_text="Message-ID: <1@bernsteinsg.com>").wait_for()
     page.get_by_role("button", name="As it is read").click()
-    page.locator("dialog header", has_text="The five million").wait_for()
+    page.locator("dialog mark", has_text="$5M is wrong").wait_for()
 
 
 def test_a_document_that_is_gone_is_told_in_the_reader(page: Page) -> None:
     page.evaluate("document.querySelector('.rag-card .rag-chip').dataset.passage = '0'.repeat(32)")
     page.locator(".rag-card .rag-chip").first.click()
     page.locator("dialog", has_text="no longer in the index").wait_for()
+
+
+def test_a_program_that_does_not_answer_is_told_in_the_reader(page: Page) -> None:
+    page.route("**/component_server/", lambda route: route.abort())
+    page.locator("#rag-talk .rag-prose .rag-chip").click()
+    page.locator("dialog", has_text="The program did not answer").wait_for()
+    page.unroute("**/component_server/")
 
 
 def test_the_reader_fills_a_phone_and_no_more(page: Page) -> None:

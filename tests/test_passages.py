@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rag import Assistant, Settings
 from rag.errors import PassageGone
 from rag.passages import SOURCE_BYTES, why
-from rag.records import Quote
+from rag.records import Quote, Voice
 from tests.conftest import BERNSTEIN
 from tests.fakes import ScriptedModel, WordEmbedder
+from tests.pages import quote
 from tests.test_duplicates import NOTE, forward, original
 
 FORWARD = """\
@@ -71,8 +74,9 @@ def test_quoted_words_point_to_the_words_that_name_their_speaker(open_desk: Assi
     at = document.text.index("It leaves out")
     found = open_desk.passage(forward.id, at, at + 10)
     assert found.voice.cue is not None
-    assert "wrote:" in document.text[slice(*found.voice.cue)]
-    assert "underlined" in found.why
+    cue = document.text[slice(*found.voice.cue)]
+    assert cue.endswith("wrote:")
+    assert found.why == f"The underlined words say who speaks here: “{cue}”"
 
 
 def test_the_copies_of_a_passage_are_named(corpus: Path, open_desk: Assistant) -> None:
@@ -82,6 +86,22 @@ def test_the_copies_of_a_passage_are_named(corpus: Path, open_desk: Assistant) -
     (entry,) = (one for one in open_desk.entries("chips").entries if one.path == "original.eml")
     found = open_desk.passage(entry.id, 0, NOTE.index("."))
     assert {copy.path for copy in found.copies} == {"forward.eml", "reply.eml"}
+
+
+def test_a_copy_names_the_document_that_is_found_in_its_place_and_the_other_copies(
+    corpus: Path, open_desk: Assistant
+) -> None:
+    original(corpus)
+    forward(corpus)
+    open_desk.sync()
+    (entry,) = (one for one in open_desk.entries("chips").entries if one.path == "forward.eml")
+    text = open_desk.passage(entry.id).document.text
+    at = text.index("orders from the cloud")
+    said = open_desk.passage(entry.id, at, text.index(".", at))
+    assert {copy.path for copy in said.copies} == {"original.eml", "reply.eml"}
+    assert {copy.path for copy in open_desk.passage(entry.id).copies} == {"original.eml", "reply.eml"}
+    own = open_desk.passage(entry.id, 0, len("Have a look."))
+    assert own.copies == ()
 
 
 def test_a_mail_and_what_came_with_it_know_each_other(open_desk: Assistant) -> None:
@@ -152,6 +172,40 @@ def test_of_a_long_file_the_beginning_is_shown(corpus: Path, open_desk: Assistan
     assert len(open_desk.source(document.id)) < SOURCE_BYTES + 100
 
 
-def test_where_nobody_is_named_that_is_said(open_desk: Assistant) -> None:
-    note = open_desk.passage(first(open_desk, "what does copper cost?").hit.document.id)
-    assert why(note.document, note.voice).startswith("It is the document's own text")
+def test_of_a_long_file_no_letter_is_cut_in_half(corpus: Path, open_desk: Assistant) -> None:
+    head = "Café: cobalt rises in May.\n".encode()
+    (corpus / "long.txt").write_bytes(head + b"x" * (SOURCE_BYTES - len(head) - 2) + "\né\n".encode() * 3)
+    open_desk.sync()
+    document = first(open_desk, "does cobalt rise in May?").hit.document
+    assert open_desk.source(document.id).startswith("Café")
+
+
+@pytest.mark.parametrize(
+    ("told", "facts"),
+    [
+        ("the note's own text, and nobody is named as its author", {}),
+        ("the note names Ann Lee as its author", {"author": "Ann Lee"}),
+        (
+            "the note names Ann Lee as its author and the note names Citi as its house",
+            {"author": "Ann Lee", "house": "Citi"},
+        ),
+        ("it came with a mail from citi.com", {"house": "Citi", "meta": {"sender_domain": "citi.com"}}),
+        (
+            "the mail is from a@citi.com.",
+            {"kind": "email", "house": "Citi", "meta": {"from": "a@citi.com", "domain": "citi.com"}},
+        ),
+        ("and its signature names Citi", {"kind": "email", "house": "Citi", "meta": {"from": "a@b.example"}}),
+    ],
+)
+def test_of_a_document_s_own_words_what_names_the_author_is_told(told: str, facts: dict[str, Any]) -> None:
+    document = replace(quote("It rises.").hit.document, **{"kind": "note", "author": None, "house": None, **facts})
+    assert told in why(document, Voice(0, 9, document.house, document.author, "author"))
+
+
+def test_of_quoted_words_it_is_told_what_is_known_of_the_speaker() -> None:
+    document = quote("Someone wrote: it rises.").hit.document
+    nobody = Voice(0, 24, None, None, "quoted")
+    assert "does not say whom" in why(document, nobody)
+    assert "does not say whom: “Someone wrote:”" in why(document, replace(nobody, cue=(0, 14)))
+    assert "a signature there names Citi" in why(document, replace(nobody, house="Citi"))
+    assert "(sure to 80%)" in why(document, replace(nobody, house="Citi", cue=(0, 14), confidence=0.8))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import io
 import json
 from dataclasses import replace
@@ -10,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag import Assistant
-from rag.comparing import compare
+from rag.comparing import Comparison, Row, compare
 from rag.modelfiles import CATALOGUE
 from rag.present import (
     answer_json,
     changes_text,
+    comparison_csv,
     comparison_json,
+    comparison_markdown,
     comparison_text,
     digest_text,
     footnotes,
@@ -29,6 +32,8 @@ from rag.present import (
 )
 from rag.records import Answer, Arrival, Failure, Sentence, SyncReport, Usage
 from rag.sentences import one_line
+from rag.stances import Stance
+from tests.pages import quote as said
 
 PASSAGE = """
 text document path title house person role date start end score confidence cue attachment parent copies
@@ -211,3 +216,33 @@ def test_the_list_of_models_marks_what_is_here(tmp_path) -> None:  # type: ignor
     lines = models_text(CATALOGUE.values(), ["smol-135m"], tmp_path).splitlines()
     assert [line.split()[1] for line in lines if line.startswith("* s")] == ["smol-135m"]
     assert all(model.licence in line for model, line in zip(CATALOGUE.values(), lines, strict=False))
+
+
+def side_by_side(text: str) -> Comparison:
+    quote = said(text, title=text, house=text, person=text, path=text)
+    return Comparison(text, (Row(quote, Stance("disagree", text)),), (text,))
+
+
+def test_a_comparison_is_a_markdown_table_with_who_is_silent() -> None:
+    found = Comparison("It is $41", (Row(said("Worth | $41."), Stance("agree", "states $41")),), ("UBS",))
+    assert comparison_markdown(found, "Citi").splitlines() == [
+        "**It is $41**", "", "Only: Citi", "",
+        "| House | Date | Stance | Reason | Quote | Title | File |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        r"| Bernstein (Ann Lee) | 2025-01-27 | agree | states $41 | Worth \| $41. | On chips | 2025/chips.eml |",
+        "", "Nothing near it from UBS.",
+    ]  # fmt: skip
+
+
+@given(st.text())
+def test_no_text_breaks_out_of_its_cell_in_markdown(text: str) -> None:
+    table = [line for line in comparison_markdown(side_by_side(text)).splitlines() if line.startswith("| ")]
+    assert len(table) == 3
+    assert table[2].replace(r"\\", "").replace(r"\|", "").count("|") == 8
+
+
+@given(st.one_of(st.text(), st.text(alphabet=st.sampled_from("=+-@ \t\r\n'\",|%\u00a0\uff1d"))))
+def test_no_cell_of_a_comparison_is_a_formula(text: str) -> None:
+    rows = list(csv.reader(io.StringIO(comparison_csv(side_by_side(text)), newline="")))
+    assert [len(row) for row in rows] == [7, 7]
+    assert not any(cell.strip()[:1] in set("=+-@＝＋－＠") - {""} for cell in rows[1] if cell.strip())

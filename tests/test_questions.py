@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.questions import Query, understand
+from rag.questions import Query, subject, understand
 from rag.stems import tokens
 
 TODAY = date(2025, 3, 13)
@@ -404,3 +404,20 @@ def test_other_authors_are_a_topic(question: str) -> None:
 )
 def test_who_does_something_asks_for_a_voice_and_who_is_somebody_for_a_fact(question: str, kind: str) -> None:
     assert understand(question, today=date(2025, 2, 1)).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("question", "about"),
+    [
+        ("What did Bernstein say about the $5M?", "$5M"),
+        ("What do Citi and Bernstein say about export controls?", "export controls"),
+        ("Who thinks the $5M claim is wrong?", "$5M claim is wrong"),
+        ("What is Jim Reid's view on AI?", "AI"),
+        ("Which banks doubt the upgrade of Tesla?", "doubt the upgrade of Tesla"),
+        ("What did Citi say?", "What did Citi say?"),
+        ("Capex will fall.", "Capex will fall"),
+        ("", ""),
+    ],
+)
+def test_the_subject_is_the_question_without_who_is_asked(question: str, about: str) -> None:
+    assert subject(question, ["Jim Reid"]) == about

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rag.page import cards
 from rag.page.filters import Chosen, Limits
 from rag.page.markup import QUIET, escaped
-from rag.page.shared import PRIVATE, Shared
+from rag.page.shared import PRIVATE, SAVE, Shared
 from rag.page.talk import Conversation, converse
 
 if TYPE_CHECKING:
@@ -65,14 +65,6 @@ watch("value", () => {
   if (atEnd) talk.scrollTop = talk.scrollHeight;
 });
 """
-_SAVE = """(text) => {
-  if (!text) return;
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], {type: "%s"}));
-  link.download = "%s";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}"""
 _COPY = """() => {
   const said = [...document.querySelectorAll("#rag-talk .rag-prose")].slice(-1);
   const shown = [...said, ...document.querySelectorAll("#rag-quotes .rag-card")];
@@ -186,6 +178,6 @@ def draw(shared: Shared) -> None:
     stop.click(Conversation.stop, [shared.conversation], None, **PRIVATE)
     clear.click(clearing, [shared.conversation], shows, **PRIVATE)
     copy.click(None, js=_COPY, **PRIVATE)
-    note.click(None, [markdown], js=_SAVE % ("text/markdown", "answer.md"), **PRIVATE)
-    save.click(None, [receipt], js=_SAVE % ("application/json", "receipt.json"), **PRIVATE)
+    note.click(None, [markdown], js=SAVE % ("text/markdown", "answer.md"), **PRIVATE)
+    save.click(None, [receipt], js=SAVE % ("application/json", "receipt.json"), **PRIVATE)
     shared.page.load(greet, [shared.conversation], now, **PRIVATE)

@@ -1,18 +1,22 @@
 """The tab that sets the houses side by side on one claim.
 
-In: a claim and the limits of the filter bar. Out: the table of `rag.comparing`. It does not know how rows are found.
+In: a claim, or the last question, and the limits of the filter bar. Out: the table of `rag.comparing` and its picture.
+It does not know how rows are found.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from rag.errors import RagError
 from rag.page.filters import Chosen, Limits
-from rag.page.markup import chip, escaped, failure, notice
-from rag.page.shared import PRIVATE, Shared
-from rag.page.talk import problem
-from rag.present import place
+from rag.page.markup import QUIET, chip, escaped, failure, notice
+from rag.page.shared import PRIVATE, SAVE, Shared
+from rag.page.talk import Conversation, problem
+from rag.page.timeline import Point, houses_over_time
+from rag.present import comparison_csv, comparison_markdown, label, place
 from rag.prompts import speaker
 from rag.sentences import one_line
 
@@ -20,54 +24,108 @@ if TYPE_CHECKING:
     from rag.assistant import Assistant
     from rag.comparing import Comparison, Row
 
-STYLE = """
-.rag-houses table { width: 100%; border-collapse: collapse; overflow-wrap: anywhere; }
-.rag-houses caption { text-align: left; font-weight: 600; padding: 0 0 .5rem; color: var(--body-text-color); }
-.rag-houses table, .rag-houses tbody, .rag-houses tr, .rag-houses th, .rag-houses td {
-  border: 0 !important; background: none !important; }
-.rag-houses th, .rag-houses td { padding: .6rem .8rem .6rem 0; text-align: left; vertical-align: top;
-  color: var(--body-text-color); }
-.rag-houses th { font-weight: 600; }
-.rag-houses tr { border-top: 1px solid color-mix(in srgb, var(--body-text-color) 18%, transparent) !important; }
-.rag-houses td p { margin: .25rem 0 0; }
-.rag-who { width: 11rem; }
-.rag-when { width: 6.5rem; }
-.rag-stance { width: 9rem; }
-.rag-reason, .rag-houses .rag-path, .rag-houses > p {
-  font-size: .8rem; color: color-mix(in srgb, var(--body-text-color) 68%, transparent) !important; }
-.rag-verdict { border: 1px solid currentcolor; border-radius: 4px; padding: 0 .35rem; }
-@media (max-width: 799px) {
-  .rag-houses tr { display: block; padding: .6rem 0; }
-  .rag-houses td { display: block; width: auto; padding: .1rem 0; }
-  .rag-houses td:empty, .rag-houses thead { display: none; }
-}
+AT_ONCE = 4
+"""Comparisons at once: each is a search for every house, and there are two cores."""
+
+STYLE = f"""
+.rag-houses table {{ width: 100%; border-collapse: collapse; overflow-wrap: anywhere; }}
+.rag-houses caption {{ text-align: left; font-weight: 600; padding: 0 0 .5rem; color: var(--body-text-color); }}
+.rag-houses table, .rag-houses tbody, .rag-houses tr, .rag-houses th, .rag-houses td {{
+  border: 0 !important; background: none !important; }}
+.rag-houses th, .rag-houses td {{ padding: .6rem .8rem .6rem 0; text-align: left; vertical-align: top;
+  color: var(--body-text-color); }}
+.rag-houses th {{ font-weight: 600; }}
+.rag-houses tr {{ border-top: 1px solid color-mix(in srgb, var(--body-text-color) 18%, transparent) !important; }}
+.rag-houses td p {{ margin: .25rem 0 0; }}
+.rag-who {{ width: 11rem; }}
+.rag-when {{ width: 6.5rem; }}
+.rag-stance {{ width: 9rem; }}
+.rag-reason, .rag-houses .rag-path, .rag-houses > p {{ font-size: .8rem; color: {QUIET} !important; }}
+.rag-verdict {{ border: 1px solid currentcolor; border-radius: 4px; padding: 0 .35rem; }}
+@media (max-width: 799px) {{
+  .rag-houses tr {{ display: block; padding: .6rem 0; }}
+  .rag-houses th, .rag-houses td {{ display: block; width: auto; padding: .1rem 0; }}
+  .rag-houses td:empty, .rag-houses thead {{ display: none; }}
+}}
 """
-NO_COMPARISON = (
-    '<section class="rag-houses"><p>One row a house: its best lines on the claim; “agree” or “disagree” only where a'
-    " rule can tell.</p></section>"
-)
+_ON_LOAD = """
+element.addEventListener("click", event => {
+  const claim = event.target.closest("[data-question]");
+  if (claim) trigger("select", {claim: claim.dataset.question});
+});
+"""
+_COPY = "(text) => { if (text) navigator.clipboard.writeText(text); }"
 
 
-def compared(assistant: Assistant, claim: str, limits: Limits) -> str:
-    """What each house says of ``claim``, as HTML; a RagError is shown like an answer."""
-    if told := problem("claim", claim.strip()):
-        return notice(told)
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One moment of a comparison: ``told`` in words, and ``table`` as HTML; the two texts are to be taken away."""
+
+    told: str
+    table: str = ""
+    markdown: str = ""
+    csv: str = ""
+
+
+def empty(claims: Sequence[str]) -> str:
+    """The tab before the first comparison: what it does, with ``claims`` to press."""
+    buttons = "".join(
+        f'<li><button type="button" data-question="{escaped(one)}">{escaped(one)}</button></li>' for one in claims
+    )
+    return (
+        '<section class="rag-empty"><h2>Set the houses side by side</h2><p>Write a claim, or a few words of a subject:'
+        " each house gets a row with its best lines on it. “Agree” or “disagree” stands only where a rule can tell; a"
+        f" blank means that you have to read.</p><ul>{buttons}</ul></section>"
+    )
+
+
+def compared(assistant: Assistant, claim: str, limits: Limits) -> Iterator[Shown]:
+    """Say that the search is under way, then what each house says of ``claim``; a RagError is shown like an answer."""
+    claim = claim.strip()
+    if told := problem("claim", claim):
+        yield Shown(told)
+        return
+    yield Shown("Comparing the houses …")
     try:
-        return comparison(assistant.compare(claim.strip(), **limits.conditions))
+        found = assistant.compare(claim, **limits.conditions)
     except RagError as error:
-        return failure(error)
+        yield Shown(str(error), failure(error))
+        return
+    yield Shown(
+        counted(found) + (f" Only: {limits.words}" if limits.words else ""),
+        comparison(found),
+        comparison_markdown(found, limits.words),
+        comparison_csv(found),
+    )
+
+
+def counted(found: Comparison) -> str:
+    """How many houses speak on the claim, and how many of them a rule can place."""
+    if not found.rows:
+        return "No house says anything near this claim."
+    verdicts = [row.stance.verdict for row in found.rows]
+    placed = [f"{verdicts.count(one)} {word}" for one, word in _VERDICTS.items() if one in verdicts]
+    houses = f"{len(found.rows)} house{'s' if len(found.rows) > 1 else ''}"
+    return f"{houses}: {', '.join(placed)}." if placed else f"{houses}; no rule can tell who agrees."
+
+
+_VERDICTS = {"agree": "agree", "disagree": "disagree", "other": "with another figure"}
 
 
 def comparison(found: Comparison) -> str:
-    """What each house says of a claim, in a row each, and who says nothing of it."""
+    """When each house spoke and what it says of a claim, in a row each, and who says nothing of it."""
     silent = f"<p>Nothing near it from {escaped(', '.join(found.silent))}.</p>" if found.silent else ""
     if not found.rows:
-        return f'<section class="rag-houses"><p>No house says anything near this claim.</p>{silent}</section>'
-    heads = "<th>House</th><th>Date</th><th>Stance</th><th>Quote</th>"
+        return f'<section class="rag-houses">{notice(_TEACHING)}{silent}</section>'
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("House", "Date", "Stance", "Quote"))
     rows = "".join(_row(row) for row in found.rows)
     table = f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"
     caption = f"<caption>{escaped(found.claim)}</caption>"
-    return f'<section class="rag-houses"><table>{caption}{table}</table>{silent}</section>'
+    picture = houses_over_time([_point(row) for row in found.rows])
+    return f'<section class="rag-houses">{picture}<table>{caption}{table}</table>{silent}</section>'
+
+
+_TEACHING = "Try fewer words, a figure or a name; and look whether the filters leave anybody to speak."
 
 
 def _row(row: Row) -> str:
@@ -75,24 +133,82 @@ def _row(row: Row) -> str:
     verdict = f'<span class="rag-verdict">{escaped(stance.verdict)}</span>' if stance.verdict else ""
     reason = f'<p class="rag-reason">{escaped(stance.reason)}</p>' if stance.reason else ""
     return (
-        f'<tr><td class="rag-who">{chip(quote)} {escaped(speaker(quote.hit))}</td>'
+        f'<tr><th scope="row" class="rag-who">{chip(quote)} {escaped(speaker(quote.hit))}</th>'
         f'<td class="rag-when">{quote.hit.date:%d %b %Y}</td><td class="rag-stance">{verdict}{reason}</td>'
         f"<td>{escaped(one_line(quote.text))}"
         f'<p class="rag-path">{escaped(quote.hit.document.title)} · {escaped(place(quote.hit))}</p></td></tr>'
     )
 
 
+def _point(row: Row) -> Point:
+    quote, verdict = row.quote, row.stance.verdict
+    hit = quote.hit
+    named = f"[{quote.label}] {speaker(hit)}, {hit.date:%d %b %Y}{f': {verdict}' if verdict else ''}"
+    where = f"{hit.document.id} {quote.start} {quote.end}"
+    return Point(hit.chunk.voice.house or "", hit.date.date(), label(named), where, verdict)
+
+
 def draw(shared: Shared) -> None:
     """Draw the tab."""
     import gradio as gr
 
-    with gr.Tab("Compare houses"):
-        with gr.Row():
-            claim = gr.Textbox(show_label=False, label="Claim", placeholder="A claim", lines=1, max_lines=6, scale=5)
+    assistant = shared.assistant
+    with gr.Tab("Compare houses") as tab:
+        with gr.Row(equal_height=True):
+            box = gr.Textbox(
+                show_label=False,
+                label="Claim",
+                placeholder="A claim",
+                max_lines=6,
+                scale=6,
+                container=False,
+            )
             button = gr.Button("Compare", variant="primary", min_width=110)
-        table = gr.HTML(NO_COMPARISON)
+        with gr.Row():
+            last = gr.Button("Compare the last question", size="sm", min_width=260)
+            copy = gr.Button("Copy as Markdown", size="sm", min_width=120)
+            save = gr.Button("Download CSV", size="sm", min_width=120)
+        status = gr.HTML(_status(""))
+        table = gr.HTML(empty(()), js_on_load=_ON_LOAD)
+        markdown, csv = gr.Textbox(visible=False), gr.Textbox(visible=False)
+        begun = gr.State(False)
 
-    def compare(asked: str | None, *limits: Chosen) -> str:
-        return compared(shared.assistant, asked or "", Limits.of(*limits))
+    def compare(claim: str | None, *limits: Chosen) -> Iterator[dict[Any, Any]]:
+        for shown in compared(assistant, claim or "", Limits.of(*limits)):
+            changed = {table: shown.table, markdown: shown.markdown, csv: shown.csv, begun: True} if shown.table else {}
+            yield {status: _status(shown.told), **changed}
 
-    gr.on([button.click, claim.submit], compare, [claim, *shared.limits], [table], **PRIVATE)
+    def greet(already: bool) -> str | dict[str, Any]:
+        return gr.skip() if already else empty(assistant.claims())
+
+    def compare_last(conversation: Conversation, *limits: Chosen) -> Iterator[dict[Any, Any]]:
+        if not conversation.past:
+            yield {status: _status("There is no question yet: ask one first.")}
+            return
+        claim = assistant.subject(conversation.past[-1].question)
+        yield {box: claim}
+        yield from compare(claim, *limits)
+
+    def picked(event: gr.EventData) -> str:
+        return str(event._data["claim"])
+
+    picked.__annotations__["event"] = gr.EventData  # Gradio finds it by its type, and cannot resolve the name
+
+    shows = [status, table, markdown, csv, begun]
+    slow: dict[str, Any] = {
+        "api_visibility": "private",
+        "show_progress": "hidden",
+        "concurrency_limit": AT_ONCE,
+        "concurrency_id": "compare",
+    }
+    # A second claim while one is compared is compared after it, in place of being dropped.
+    gr.on([button.click, box.submit], compare, [box, *shared.limits], shows, trigger_mode="always_last", **slow)
+    last.click(compare_last, [shared.conversation, *shared.limits], [box, *shows], **slow)
+    table.select(picked, None, box, **PRIVATE).then(compare, [box, *shared.limits], shows, **slow)
+    tab.select(greet, [begun], table, **PRIVATE)
+    copy.click(None, [markdown], js=_COPY, **PRIVATE)
+    save.click(None, [csv], js=SAVE % ("text/csv", "comparison.csv"), **PRIVATE)
+
+
+def _status(told: str) -> str:
+    return f'<p class="rag-note" role="status">{escaped(told)}</p>'

@@ -36,7 +36,10 @@ dialog.rag-reader::backdrop {{ background: rgb(0 0 0 / 35%); }}
 .rag-reader-body > * {{ padding: .75rem 1.25rem; }}
 .rag-reader-body header {{ border-bottom: 1px solid var(--border-color-primary); }}
 .rag-reader-body header p {{ margin: .15rem 0 0; font-size: .85rem; }}
-.rag-reader-text {{ flex: 1; overflow-y: auto; padding-bottom: 3rem; }}
+.rag-reader-body header .rag-also {{ display: flex; flex-wrap: wrap; align-items: center; gap: .4rem; margin-top: .4rem;
+  font-size: .85rem; max-height: 6rem; overflow-y: auto; }}
+.rag-also button {{ max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+.rag-reader-text {{ flex: 1; overflow-y: auto; overscroll-behavior: contain; padding-bottom: 3rem; }}
 .rag-reader h2 {{ font-size: 1.1rem; font-weight: 600; margin: 0; }}
 .rag-reader h2:focus {{ outline: none; }}
 .rag-facts {{ display: grid; grid-template-columns: 6.5rem 1fr; gap: .2rem .75rem; margin: 0 0 1rem;
@@ -68,16 +71,21 @@ _FRAME = (
 _ON_LOAD = """
 const dialog = element.querySelector("dialog"), body = dialog.querySelector(".rag-reader-body");
 let latest = 0;
+const tell = words => {
+  body.innerHTML = '<header><h2 tabindex="-1"></h2></header>';
+  body.querySelector("h2").textContent = words;
+};
 const show = async (read, asked) => {
   const mine = ++latest;
-  if (!dialog.open) { body.textContent = "Opening the document"; dialog.showModal(); }
+  if (!dialog.open) { tell("Opening the document …"); dialog.showModal(); }
   let drawn = null;
   try { drawn = await read(asked); } catch (error) { drawn = null; }
   if (mine !== latest) return;
   if (typeof drawn === "string") body.innerHTML = drawn;
-  else body.textContent = "The program did not answer. Is it still running in its terminal?";
+  else tell("The program did not answer. Is it still running in its terminal?");
   const mark = body.querySelector("mark"), title = body.querySelector("h2");
-  if (title) title.focus({preventScroll: true});
+  dialog.setAttribute("aria-label", title.textContent);
+  title.focus({preventScroll: true});
   if (mark) mark.scrollIntoView({block: "center"});
 };
 document.addEventListener("click", event => {
@@ -97,17 +105,18 @@ def passage(assistant: Assistant, asked: object) -> str:
         document_id, start, end = _place(asked)
         return drawn(assistant.passage(document_id, start, end))
     except RagError as error:
-        return failure(error)
+        return _laid_out("This cannot be shown", "", failure(error))
 
 
 def source(assistant: Assistant, asked: object) -> str:
     """The document with this id as it was sent, as HTML; what is wrong, in words."""
     try:
-        document_id, _, _ = _place(asked)
+        document_id, start, end = _place(asked)
         text = assistant.source(document_id)
     except RagError as error:
-        return failure(error)
-    back = f'<button type="button" data-passage="{escaped(document_id)}">As it is read</button>'
+        return _laid_out("This cannot be shown", "", failure(error))
+    place = escaped(f"{document_id} {start} {end}")
+    back = f'<button type="button" data-passage="{place}">As it is read</button>'
     return _laid_out("As it was sent", "", f'{back}<pre class="rag-raw">{escaped(text)}</pre>')
 
 
@@ -119,7 +128,8 @@ def _laid_out(title: str, head: str, text: str) -> str:
 
 
 def _place(asked: object) -> tuple[str, int, int]:
-    words = asked.split() if isinstance(asked, str) and len(asked) < 200 else []
+    # A lone surrogate is a string that SQLite does not take.
+    words = asked.split() if isinstance(asked, str) and len(asked) < 200 and asked.isascii() else []
     if len(words) == 1:
         return words[0], 0, 0
     if len(words) != 3 or not all(word.isdecimal() for word in words[1:]):
@@ -139,25 +149,28 @@ def drawn(found: Opened) -> str:
 
 
 def _speaker(found: Opened) -> str:
-    """Who says the passage, when, and why we think so."""
+    """Who says the passage, when, why we think so, and who else says it."""
     if found.end == found.start:
         return ""
     voice, document = found.voice, found.document
     role = " · own words" if voice.role == "author" else ""
     said = f"{named(voice, document)}{role} · {voice.date or document.date:%d %b %Y}"
-    return f"<p><strong>{escaped(said)}</strong></p>{notice(found.why)}"
+    also = f'<div class="rag-also"><span>Also in</span>{_documents(found.copies)}</div>' if found.copies else ""
+    return f"<p><strong>{escaped(said)}</strong></p>{notice(found.why)}{also}"
 
 
 def _facts(found: Opened) -> str:
     document = found.document
+    place = escaped(f"{document.id} {found.start} {found.end}")
     facts = [
         ("From", escaped(" · ".join(filter(None, [document.author, document.house])) or "nobody named")),
         ("Date", f"{document.date:%d %b %Y}"),
+        ("Kind", escaped(document.kind)),
         ("File", escaped(document.path)),
         ("Came with", _documents([found.parent] if found.parent else [])),
         ("Attached", _documents(found.attached)),
-        ("Also in", _documents(found.copies)),
-        ("Original", f'<button type="button" data-source="{escaped(document.id)}">As it was sent</button>'),
+        ("Also in", _documents(found.copies) if found.start == found.end else ""),
+        ("Original", f'<button type="button" data-source="{place}">As it was sent</button>'),
     ]
     rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts if value)
     return f'<dl class="rag-facts">{rows}</dl>'
@@ -165,9 +178,14 @@ def _facts(found: Opened) -> str:
 
 def _documents(documents: Sequence[Document]) -> str:
     return " ".join(
-        f'<button type="button" data-passage="{escaped(one.id)}">{escaped(one.title or one.path)}</button>'
+        f'<button type="button" data-passage="{escaped(one.id)}">{escaped(_titled(one))}</button>'
         for one in documents
     )
+
+
+def _titled(document: Document) -> str:
+    """Copies have one title, so who sent each comes first."""
+    return ": ".join(filter(None, [document.house or document.author, document.title or document.path]))
 
 
 def _voice(found: Opened, voice: Voice, first: int, last: int) -> str:
@@ -186,7 +204,7 @@ def _pieces(found: Opened, start: int, end: int) -> Iterator[str]:
     for begin, stop in pairwise(edges):
         piece = escaped(text[begin:stop])
         if cue[0] <= begin < cue[1]:
-            piece = f"<u>{piece}</u>"
+            piece = f'<u title="This says who speaks in the passage">{piece}</u>'
         yield f"<mark>{piece}</mark>" if found.start <= begin < found.end else piece
 
 

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 PRIVATE: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 """The options of an event that answers at once and is nobody's API."""
 
+SAVE = """(text) => {
+  if (!text) return;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], {type: "%s"}));
+  link.download = "%s";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}"""
+"""JavaScript that saves a text as a file, to be completed with its type and its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:

@@ -39,6 +39,7 @@ STYLE = f"""
   border-top: 1px solid color-mix(in srgb, var(--body-text-color) 18%, transparent); }}
 .rag-lane-name, .rag-overtime .rag-ends > span:first-child {{ flex: 0 0 30%; }}
 .rag-overtime .rag-ends > span:nth-child(2) {{ margin-right: auto; }}
+.rag-overtime .rag-ends > span:nth-child(2):last-child {{ margin-left: auto; }}
 .rag-lane-name {{ font-size: .85rem; padding: .25rem .5rem .25rem 0; overflow-wrap: anywhere; }}
 .rag-lane {{ position: relative; flex: 1 1 0; margin: 0 .9rem; }}
 .rag-dot {{ position: absolute; width: 24px; height: 24px; transform: translateX(-50%); padding: 0; border: 0;
