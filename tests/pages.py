@@ -149,7 +149,11 @@ class ScriptedAssistant:
     asked: list[tuple[str, tuple[Exchange, ...], dict[str, object]]] = field(default_factory=list)
     replies: list[ScriptedReply] = field(default_factory=list)
     opens: str = ""
+    suggesting: threading.Event = field(default_factory=threading.Event)
     settings: Settings = field(default_factory=lambda: Settings(corpus=Path("corpus"), index=Path("index")))
+
+    def __post_init__(self) -> None:
+        self.suggesting.set()
 
     def ask(self, question: str, history: Sequence[Exchange] = (), **filters: object) -> ScriptedReply:
         self.asked.append((question, tuple(history), filters))
@@ -191,6 +195,7 @@ class ScriptedAssistant:
         return question.removesuffix("?")
 
     def starters(self) -> tuple[str, ...]:
+        self.suggesting.wait(10)
         return ("What is fair value?",)
 
 

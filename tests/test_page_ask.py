@@ -248,3 +248,15 @@ def test_nothing_beside_the_conversation_moves_while_prose_streams(tab: Page, sc
     tab.wait_for_function("document.querySelector('.rag-draft').innerText.length > 120")
     assert box.bounding_box() == first
     reply_to(scripted, "slow", before).close()
+
+
+def test_a_greeting_that_comes_late_replaces_no_answer(browser: Browser, scripted: Desk) -> None:
+    scripted.assistant.suggesting.clear()
+    page = browser.new_page()
+    page.goto(scripted.url)
+    put(page, "What is fair value?")
+    page.locator("#rag-talk .rag-prose").wait_for()
+    scripted.assistant.suggesting.set()
+    page.wait_for_timeout(1000)
+    assert page.locator("#rag-talk .rag-prose").count() == 1
+    page.close()

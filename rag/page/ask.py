@@ -130,8 +130,9 @@ def draw(shared: Shared) -> None:
         }
 
     def greet(conversation: Conversation) -> str | dict[str, Any]:
+        starters = shared.assistant.starters()  # it may take seconds, in which somebody has asked
         begun = conversation.said or conversation.reply
-        return gr.skip() if begun else empty(shared.assistant.starters())
+        return gr.skip() if begun else empty(starters)
 
     def asking(asked: str | None, conversation: Conversation, *limits: Chosen) -> Iterator[dict[Any, Any]]:
         said = conversation.said

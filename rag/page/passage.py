@@ -178,8 +178,7 @@ def _facts(found: Opened) -> str:
 
 def _documents(documents: Sequence[Document]) -> str:
     return " ".join(
-        f'<button type="button" data-passage="{escaped(one.id)}">{escaped(_titled(one))}</button>'
-        for one in documents
+        f'<button type="button" data-passage="{escaped(one.id)}">{escaped(_titled(one))}</button>' for one in documents
     )
 
 
