@@ -117,7 +117,7 @@ def comparing(browser: Browser, scripted: Desk) -> Iterator[Page]:
     page = browser.new_page()
     page.set_default_timeout(10_000)
     page.goto(scripted.url)
-    page.get_by_role("tab", name="Compare houses").click()
+    page.get_by_role("tab", name="Compare", exact=True).click()
     yield page
     page.close()
 
@@ -139,7 +139,7 @@ def test_what_is_pressed_or_was_asked_last_is_compared(comparing: Page) -> None:
     comparing.get_by_role("tab", name="Ask").click()
     put(comparing, "What is fair value?")
     comparing.locator("#rag-talk .rag-prose").wait_for()
-    comparing.get_by_role("tab", name="Compare houses").click()
+    comparing.get_by_role("tab", name="Compare", exact=True).click()
     comparing.get_by_role("button", name="Compare the last question").click()
     comparing.locator(".rag-houses caption", has_text="What is fair value").wait_for()
     assert comparing.get_by_label("Claim").input_value() == "What is fair value"
@@ -180,7 +180,7 @@ def test_no_text_of_a_comparison_fetches_or_runs_anything(browser: Browser, scri
     with sinking() as (sink, hits):
         page = browser.new_page(bypass_csp=True)
         page.goto(scripted.url)
-        page.get_by_role("tab", name="Compare houses").click()
+        page.get_by_role("tab", name="Compare", exact=True).click()
         page.get_by_label("Claim").fill("\n".join([*vectors(sink), NAVIGATES.format(sink=sink)])[:2000])
         page.get_by_role("button", name="Compare", exact=True).click()
         page.locator(".rag-houses tbody tr").wait_for()

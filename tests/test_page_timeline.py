@@ -89,7 +89,7 @@ def test_a_lane_for_each_house_and_a_button_for_each_quote() -> None:
     found = Reader(houses_over_time([on(0), on(3), on(9, "UBS", "disagree")]))
     assert (found.elements.count("li"), found.elements.count("button")) == (2, 3)
     assert "agrees" in found.words
-    assert "neither" not in found.words
+    assert "no rule" not in found.words
 
 
 def test_a_dot_opens_its_passage_and_stands_at_its_day() -> None:

@@ -153,7 +153,7 @@ def draw(shared: Shared) -> None:
     import gradio as gr
 
     assistant = shared.assistant
-    with gr.Tab("Compare houses") as tab:
+    with gr.Tab("Compare") as tab:
         with gr.Row(equal_height=True):
             box = gr.Textbox(
                 show_label=False,

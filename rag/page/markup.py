@@ -24,6 +24,7 @@ STYLE = f"""
   padding: 0 .1rem; cursor: pointer; }}
 .rag-chip:hover, .rag-chip:focus-visible {{ text-decoration: underline; }}
 .rag-prose {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
+@media (max-width: 799px) {{ .tab-container button {{ padding-left: .35rem; padding-right: .35rem; }} }}
 """
 
 

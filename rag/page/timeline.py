@@ -204,7 +204,7 @@ def _shape(point: Point) -> str:
 
 
 def _key(points: Sequence[Point]) -> str:
-    named = {**_SHAPES, "unjudged": "neither is certain"}
+    named = {**_SHAPES, "unjudged": "no rule can tell"}
     shapes = [shape for shape in named if any(_shape(point) == shape for point in points)]
     return "A quote a dot. " + " ".join(
         f'<span class="rag-dot rag-key rag-dot-{shape}"></span>{named[shape]}' for shape in shapes
