@@ -166,7 +166,10 @@ def test_a_file_that_is_not_made_of_letters_is_not_shown(corpus: Path, open_desk
 
 
 def test_of_a_long_file_the_beginning_is_shown(corpus: Path, open_desk: Assistant) -> None:
-    (corpus / "long.txt").write_text("Cobalt rises in May.\n" + "Tin falls.\n" * SOURCE_BYTES)
+    picture = "\n".join(["QUJD" * 18] * (SOURCE_BYTES // 60))
+    part = f"--b\nContent-Type: image/png; name=p.png\nContent-Transfer-Encoding: base64\n\n{picture}\n--b--\n"
+    head = "From: Ana <ana@gs.com>\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nCobalt rises in May.\n"
+    (corpus / "long.eml").write_text(head + part)
     open_desk.sync()
     document = first(open_desk, "does cobalt rise in May?").hit.document
     assert len(open_desk.source(document.id)) < SOURCE_BYTES + 100
