@@ -166,6 +166,8 @@ class Reply:
         self.turns = self._fitting(model, budget)
         self._running = model.stream(self.turns, **budget, temperature=how.temperature)
         try:
+            if self._stop.is_set():  # closed before there was a stream to close
+                return
             for piece in self._running:
                 if self._stop.is_set():
                     return

@@ -43,7 +43,7 @@ class Conditions:
         """What a passage has to meet. Raises SettingsError."""
         last = _day(self.until, "until")
         return Filters(
-            houses=tuple(canonical(name) or name for name in self.houses),
+            houses=tuple(canonical(name) or name for name in map(encodable, self.houses)),
             since=_day(self.since, "since"),
             until=last + timedelta(days=1) if last and last < _LAST_DAY else None,
             role=VOICES[_one_of(VOICES, self.voice, "voice")] if self.voice else None,
@@ -71,10 +71,14 @@ def conditions_of(facts: Mapping[str, Any]) -> Conditions:
     return Conditions(names, **single)
 
 
+def encodable(text: str) -> str:
+    """``text`` without what nothing downstream can encode: bytes of a wrong locale, half a character sent by hand."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def asked(question: str) -> str:
     """The question on one line. Raises SettingsError where there is none, or one of more than 2,000 characters."""
-    # Bytes that are no text (a wrong locale) arrive as surrogates, which nothing downstream can encode.
-    question = " ".join(question.encode("utf-8", "replace").decode().split())
+    question = " ".join(encodable(question).split())
     if not question:
         raise SettingsError("The question is empty.", remedy='Ask something: rag "who doubts the $5M?"')
     if len(question) > 2000:

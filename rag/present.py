@@ -98,8 +98,9 @@ def answer_markdown(answer: Answer, limits: str) -> str:
 
 def _inert(text: str) -> str:
     """``text`` in which Markdown sees no image, link, element or heading; citations such as [1] stay."""
-    text = re.sub(r"\[(?!\d{1,3}\](?![(\[:]))|[\\`*_<>|]", r"\\\g<0>", printable(text))
-    return re.sub(r"(?m)^(\s*)([#+-]|\d+[.)])(?=\s)", r"\1\\\2", text)
+    text = re.sub(r"\[(?!\d{1,3}\](?![(\[:]))|[\\`*_<>|~&]", r"\\\g<0>", printable(text))
+    text = re.sub(r"(?m)^([^\S\n]*)([#+=-])", r"\1\\\2", text)
+    return re.sub(r"(?m)^([^\S\n]*\d{1,9})([.)])(?=\s|$)", r"\1\\\2", text)
 
 
 def comparison_markdown(found: Comparison, limits: str = "") -> str:

@@ -138,7 +138,8 @@ class Upkeep:
                 lambda error: self.on_trouble(error),
             )
         except RagError as error:
-            self._note(syncing=self._state.syncing, outcome=error)
+            with self._lock:
+                self._state = replace(self._state, outcome=error, number=self._state.number + 1)
             self.on_trouble(error)
         finally:
             with self._lock:

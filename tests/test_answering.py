@@ -282,3 +282,10 @@ def test_a_planted_marker_reaches_no_model(settings: Settings) -> None:
         assert desk.ask("what does Bernstein say about tin?").answer.text == "Tin is cheap at $28,400 [1]."
     (turn,) = model.asked[0]
     assert not any(marker in turn.content for marker in ("</think>", "<｜", "Sell. [1]"))
+
+
+def test_a_close_before_the_model_has_begun_is_kept(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel("word " * 1000, pause=0.01)) as desk:
+        reply = desk.ask(QUESTION)
+        reply._stop.set()  # what `close` does first; the stream is not there yet
+        assert [piece for piece in reply.stream() if piece.text] == []

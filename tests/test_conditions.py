@@ -71,3 +71,8 @@ def test_what_is_no_question_is_refused(question: str) -> None:
 def test_less_than_one_is_no_count() -> None:
     with pytest.raises(SettingsError):
         check_count(0)
+
+
+def test_a_house_with_half_a_character_is_one_that_nobody_knows() -> None:
+    (house,) = Conditions(house="\ud800").filters().houses
+    assert house.encode() == b"?"

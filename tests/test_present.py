@@ -15,6 +15,7 @@ from rag.comparing import Comparison, Row, compare
 from rag.modelfiles import CATALOGUE
 from rag.present import (
     answer_json,
+    answer_markdown,
     changes_text,
     comparison_csv,
     comparison_json,
@@ -33,6 +34,7 @@ from rag.present import (
 from rag.records import Answer, Arrival, Failure, Sentence, SyncReport, Usage
 from rag.sentences import one_line
 from rag.stances import Stance
+from tests.pages import answered
 from tests.pages import quote as said
 
 PASSAGE = """
@@ -246,3 +248,15 @@ def test_no_cell_of_a_comparison_is_a_formula(text: str) -> None:
     rows = list(csv.reader(io.StringIO(comparison_csv(side_by_side(text)), newline="")))
     assert [len(row) for row in rows] == [7, 7]
     assert not any(cell.strip()[:1] in set("=+-@＝＋－＠") - {""} for cell in rows[1] if cell.strip())
+
+
+@pytest.mark.parametrize(
+    "line", ["Title\n---", "Title\n===", "# x", "#", "- x", "+ x", "1. x", "![a](b)", "<b>", "&lt;b>"]
+)
+def test_no_line_of_a_quote_begins_markdown(line: str) -> None:
+    drawn = answer_markdown(answered(text=line), "")
+    assert f"\n{line}" not in drawn
+
+
+def test_many_blank_lines_are_written_in_linear_time() -> None:
+    answer_markdown(answered(text="\n" * 50_000), "")
