@@ -97,7 +97,8 @@ class Upkeep:
 
     def stop(self) -> None:
         """Stop the sync under way; what it has committed is kept. A follower in the middle of one ends with it."""
-        self._stop.set()
+        if self._state.syncing:  # else the event is that of the follower's last sync, and would end it
+            self._stop.set()
 
     def follow(self, wanted: bool) -> None:
         """Keep the index equal to the corpus in the background from now on, or no longer."""
