@@ -66,7 +66,7 @@ watch("value", () => {
 });
 """
 _COPY = """() => {
-  const said = [...document.querySelectorAll("#rag-talk .rag-prose")].slice(-1);
+  const said = [...document.querySelectorAll("#rag-now .rag-prose")].slice(-1);
   const shown = [...said, ...document.querySelectorAll("#rag-quotes .rag-card")];
   if (said.length) navigator.clipboard.writeText(shown.map(one => one.innerText).join("\\n\\n"));
 }"""
