@@ -111,3 +111,10 @@ def test_the_head_says_what_is_asked_and_where_the_question_goes(model: str, tol
 def test_the_style_sheet_fetches_nothing() -> None:
     assert "url(" not in cards.STYLE
     assert "@import" not in cards.STYLE
+
+
+def test_the_head_tells_nobody_the_password_of_a_model_s_server() -> None:
+    drawn = cards.head(status("https://me:secret@gpu.example/v1?key=hidden"))
+    assert "Model: https://gpu.example." in drawn
+    assert "secret" not in drawn
+    assert "hidden" not in drawn

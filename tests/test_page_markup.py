@@ -31,3 +31,9 @@ def test_a_failure_is_shown_with_its_remedy() -> None:
     drawn = markup.failure(ModelFailed("The model broke off.", remedy="Ask again."))
     assert "The model broke off." in drawn
     assert "Ask again." in drawn
+
+
+def test_a_model_s_name_is_shown_without_folders_or_passwords() -> None:
+    assert markup.shown("/home/me/own.gguf") == "own.gguf"
+    assert markup.shown("https://me:secret@host:80/v1?key=1") == "https://host:80"
+    assert markup.shown("http://[") == "a server"

