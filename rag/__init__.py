@@ -1,16 +1,22 @@
 """Ask your sell-side inbox, privately, on your own CPU."""
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rag.answering import Reply
-    from rag.assistant import Assistant, Status
+    from rag.assistant import Assistant
     from rag.errors import RagError
     from rag.records import Answer, Chunk, Document, Hit, Quote, Sentence, SyncReport, Turn, Usage, Voice
     from rag.settings import Settings
+    from rag.status import Status
 
 __version__ = "0.1.0"
+
+# ONNX Runtime 1.29 and later writes an id of this machine into the user's cache when it is imported, by whichever
+# package, and sends Microsoft the names and hashes of models, unless this stands in the environment before.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = [
     "Answer",
@@ -33,9 +39,10 @@ __all__ = [
 
 _HOMES = {
     "Reply": "answering",
-    **dict.fromkeys(("Assistant", "Status"), "assistant"),
+    "Assistant": "assistant",
     "RagError": "errors",
     "Settings": "settings",
+    "Status": "status",
 }
 
 

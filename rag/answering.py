@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from rag import prompts
-from rag.citations import check
 from rag.conditions import Conditions
 from rag.coverage import coverage
 from rag.errors import ModelFailed, ModelUnavailable, PromptTooLong, RagError
@@ -24,6 +23,7 @@ from rag.loading import Abandoned, Loaded, ModelLoader
 from rag.records import Answer, Exchange, Progress, Quote, Sentence, Turn, Usage
 from rag.retrieval import Search
 from rag.sentences import one_line
+from rag.server import server_host
 from rag.settings import THINKING_TOKENS, Settings
 from rag.sought import sought, states
 from rag.stems import stems
@@ -146,6 +146,7 @@ class Reply:
             return
         try:
             with self._loader.using(stop=self._stop, progress=self._progress) as loaded:
+                self._check_known(loaded)
                 self._loaded = loaded
                 self.note = f"{self.note} {loaded.note}".strip()
                 self._seconds["load"] = self._elapsed()
@@ -156,6 +157,14 @@ class Reply:
             self.note = f"{self.gate.reason} {_why_no_prose(error)}".strip()
         finally:
             self._ended = time.monotonic()
+
+    def _check_known(self, loaded: Loaded) -> None:
+        """Send nothing to a server that was chosen while this question waited: who asked was told otherwise."""
+        url = loaded.found.url
+        if url and loaded.model.remote and url != self.settings.model:
+            raise ModelUnavailable(
+                f"Meanwhile questions go to {server_host(url)}; this one was not sent.", remedy="Ask again to send it."
+            )
 
     def _write(self, loaded: Loaded) -> Iterator[Piece]:
         how, model = loaded.found.generation, loaded.model
@@ -204,7 +213,12 @@ def _with_prose(answer: Answer, prose: str, *, unfinished: bool) -> Answer:
     asked can be answered. So it is told, and the quotes stand.
     """
     prose, declined = _NOT_FOUND.subn("", prose)
-    sentences = check(prose, answer.quotes, unfinished=unfinished)
+    if prose.strip():
+        from rag.citations import check  # 0.1 s, when the quotes have long been on the screen
+
+        sentences = check(prose, answer.quotes, unfinished=unfinished)
+    else:
+        sentences = ()
     text = " ".join(cited(sentence) for sentence in sentences if sentence.verdict == "checked")
     note = f"{answer.note} {_DECLINED}".strip() if declined and not text else answer.note
     return replace(answer, text=text, sentences=sentences, note=note)

@@ -165,8 +165,15 @@ def _add_eval(parser: argparse.ArgumentParser) -> None:
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--chunks", type=_size, nargs="+", default=[10_000, 200_000], metavar="N", help="sizes (default: 10000 200000)"
+        "--chunks",
+        type=_size,
+        nargs="+",
+        metavar="N",
+        help="passages of the generated indexes (default: 1000 10000 200000)",
     )
+    parser.add_argument("--questions", metavar="FILE", help="JSON lines, in place of questions that the index suggests")
+    parser.add_argument("--model", metavar="NAME|PATH|URL", help="as for a question")
+    parser.add_argument("--plot", metavar="PNG", help="draw the figures (needs rag[plot])")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     _add_places(parser)
     parser.set_defaults(command="bench")
@@ -196,5 +203,5 @@ COMMANDS = {
     "models": (_add_models, "list, pull, verify and remove model files"),
     "serve": (_add_serve, "chat in the browser"),
     "eval": (_add_eval, "measure search, refusals and answers on a question set"),
-    "bench": (_add_bench, "measure the speed of search on generated indexes"),
+    "bench": (_add_bench, "measure how fast this machine answers, searches and indexes"),
 }

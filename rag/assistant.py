@@ -11,15 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 from rag import indexing
 from rag.answering import Reply
-from rag.comparing import Comparison, compare
-from rag.conditions import Conditions, asked, check_count
+from rag.conditions import Conditions, asked, check_count, encodable
 from rag.contents import Contents, Listing
 from rag.embedding import Embedder, SentenceTransformerEmbedder
 from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, ModelUnavailable, RagError
@@ -29,10 +28,9 @@ from rag.gate import GATE, Gate, Judgement, Notes, gate_for, judge
 from rag.history import History, history, remember
 from rag.houses import use
 from rag.llm import ChatModel
-from rag.loading import ModelLoader, generation, is_here
-from rag.modelfiles import CATALOGUE, DEFAULT, ModelFile
+from rag.loading import ModelLoader, generation
+from rag.modelfiles import CATALOGUE, ModelFile
 from rag.ownership import ownership
-from rag.passages import Opened, opened, source
 from rag.questions import subject
 from rag.quoting import choose_quotes
 from rag.records import Exchange, Hit, Progress, Quote, SyncReport
@@ -40,26 +38,15 @@ from rag.reranking import Reranker
 from rag.retrieval import Retriever, Search
 from rag.scanning import require_corpus
 from rag.settings import Settings
-from rag.starters import Starters
+from rag.status import Status, status
 from rag.store import Catalogue
 from rag.upkeep import Upkeep
 from rag.vectors import ChromaVectors, ExactVectors, NearestVectors, discard
-from rag.watching import follow
 
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What there is: where corpus and index are, what the index holds, which model would answer."""
-
-    corpus: Path
-    index: Path
-    files: int
-    documents: int
-    chunks: int
-    houses: tuple[str, ...]
-    fingerprint: str
-    model: str
-    model_is_here: bool
+if TYPE_CHECKING:
+    from rag.comparing import Comparison
+    from rag.passages import Opened
+    from rag.starters import Starters
 
 
 class Assistant:
@@ -86,7 +73,6 @@ class Assistant:
         self._open = ExitStack()
         self.loader = ModelLoader(settings, model, models)
         self._reranker = Reranker(settings.rerank_model) if settings.rerank_model else None
-        self._starters = Starters(self._first_quote, lambda claim, houses: self.compare(claim, house=houses))
 
     @classmethod
     def open(
@@ -182,7 +168,7 @@ class Assistant:
         """
         if not self._owner:
             raise ValueError("open the assistant with own=True to follow the corpus")
-        follow(self.settings.corpus, lambda settle: self.sync(settle=settle, stop=stop), stop, tell, complain)
+        self.upkeep.follow_until(stop, tell, complain)
 
     def _open_catalogue(self) -> None:
         """Have the catalogue that lies on disk now: another process may have made or replaced it meanwhile."""
@@ -295,6 +281,8 @@ class Assistant:
         The filters are those of `search`; houses that the claim names are the only ones. Raises IndexMissing and
         SettingsError.
         """
+        from rag.comparing import compare
+
         retriever = self._retriever()
         limits = Conditions(house, since, until, voice, kind, as_of)
         query = retriever.understand(asked(claim), limits.today())
@@ -310,7 +298,8 @@ class Assistant:
     def preload(self) -> None:
         """Begin to load the chat model, if its file is here, and the embedding model."""
         self.loader.preload()
-        threading.Thread(target=self._warm, name="embedder-loader", daemon=True).start()
+        # No daemon: Python 3.11 ends one by unwinding its stack, and ONNX Runtime's frames then abort the process.
+        threading.Thread(target=self._warm, name="embedder-loader").start()
 
     def choose(self, model: str) -> None:
         """Have another model answer from the next question on; see `rag.loading.ModelLoader.choose`."""
@@ -347,7 +336,9 @@ class Assistant:
         kind: str | None = None,
     ) -> Listing:
         """A page of what is in the index; see `rag.contents`. Raises IndexMissing and SettingsError."""
-        return self.contents.entries(Conditions(house, since, until, voice, kind).filters(), text, offset=offset)
+        return self.contents.entries(
+            Conditions(house, since, until, voice, kind).filters(), encodable(text), offset=offset
+        )
 
     @property
     def contents(self) -> Contents:
@@ -356,11 +347,21 @@ class Assistant:
 
     def passage(self, document_id: str, start: int = 0, end: int = 0) -> Opened:
         """A passage in its whole document. Raises IndexMissing and PassageGone."""
-        return opened(self._known(), document_id, start, end)
+        from rag.passages import opened
+
+        return opened(self._known(), encodable(document_id), start, end)
 
     def source(self, document_id: str) -> str:
         """A document as it was sent; see `rag.passages.source`. Raises IndexMissing and PassageGone."""
-        return source(self._known(), self.settings.corpus, document_id)
+        from rag.passages import source
+
+        return source(self._known(), self.settings.corpus, encodable(document_id))
+
+    @cached_property
+    def _starters(self) -> Starters:
+        from rag.starters import Starters
+
+        return Starters(self._first_quote, lambda claim, houses: self.compare(claim, house=houses))
 
     def starters(self) -> tuple[str, ...]:
         """Questions to begin with, of which the index answers each; none while it cannot be searched."""
@@ -392,7 +393,7 @@ class Assistant:
 
     def status(self) -> Status:
         """Describe corpus, index and model; loads nothing heavy."""
-        return status(self.settings, self._catalogue)
+        return status(self.settings, self._catalogue, self.loader.catalogue)
 
     def _known(self) -> Catalogue:
         if self._catalogue is None:
@@ -436,20 +437,6 @@ class Assistant:
             if self._vectors is None:
                 self._vectors = ChromaVectors(self._catalogue) if self._owner else ExactVectors(self._catalogue)
             return self._vectors
-
-
-def status(settings: Settings, catalogue: Catalogue | None) -> Status:
-    """Describe what ``settings`` name; ``catalogue`` is None where there is no index."""
-    counts = catalogue.counts() if catalogue else {"files": 0, "documents": 0, "chunks": 0}
-    return Status(
-        corpus=settings.corpus,
-        index=settings.index,
-        **counts,
-        houses=catalogue.houses() if catalogue else (),
-        fingerprint=catalogue.fingerprint if catalogue else "",
-        model=settings.model or DEFAULT,
-        model_is_here=is_here(settings.model),
-    )
 
 
 # Hits of each house, of whose best lines the three best are compared with the claim.

@@ -1,362 +1,408 @@
-"""How long a search takes, how much memory, and how near Chroma comes to the exact scan, at sizes of your choice.
+"""How fast all of it is on this machine, beside what the machine allows and what an API would cost.
 
-In: an index, whose words, vectors and houses are the pattern, and sizes. Out: a `Row` for each size and engine,
-measured with the real `Retriever` and the real embedding model on throwaway indexes of generated chunks; nothing
-that is generated is embedded. It does not know how searching works: what `Retriever` calls is what is timed.
+In: settings, questions, sizes of synthetic indexes. Out: `Figures`, as lines for a person, as JSON, as a picture. Each
+part runs in a process of its own, so that its memory is its own, too. It fetches nothing: without a model in the cache
+folder the parts that need one are left out. It does not know how searching and answering work.
 """
 
 from __future__ import annotations
 
+import math
 import re
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
-from multiprocessing import get_context
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rag.costs import memory
-from rag.embedding import Embedder, SentenceTransformerEmbedder, Vectors
-from rag.errors import SettingsError
-from rag.records import Chunk, Document, Progress, SourceFile, Voice
-from rag.retrieval import Retriever
-from rag.schema import Batch, Entry, Filters, KnownFile
+from rag import limits, models, scaling, tuning
+from rag.costs import (
+    Cost,
+    Meter,
+    Rates,
+    api_price,
+    electricity,
+    memory,
+    read_per_second,
+    session,
+    usd,
+    watt_hours,
+    written_per_second,
+)
+from rag.errors import ModelFailed, SettingsError
+from rag.modelfiles import CATALOGUE, DEFAULT
+from rag.present import printable
+from rag.records import Progress, Turn
 from rag.settings import Settings
-from rag.store import Catalogue
-from rag.vectors import ChromaVectors, ExactVectors, NearestVectors
 
-Engine = Literal["exact", "chroma"]
-Result = TypeVar("Result")
+SIZES = (1_000, 10_000, 200_000)
+"""Passages of the synthetic indexes."""
 
-_K = 10
-_QUESTIONS = 60
-_LEAST = 20
-
-# Chunks of a batch and of a document; one document of so many repeats the one before it.
-_BATCH, _CHUNKS, _COPIED = 1000, 8, 10
-_SHORTEST, _LONGEST = 30, 80
-_SHORT = 4
-_TODAY = date(2026, 1, 1)
-
-# English has about an eighth of its words from beyond the commonest 3,000; without them the word index is too small.
-_TAIL, _TAIL_SHARE = 50_000, 0.12
-
-# A generated vector is a mixture of three real ones and a random step of this length: clustered, as texts are.
-_NOISE = 0.2
-
-_STAGES = {
-    "embed": "embed",
-    "nearest": "vectors",
-    "matching": "words",
-    "frequencies": "words",
-    "size": "words",
-    "numbers": "filter",
-}
-"""What the time in a member of embedder, vectors or catalogue counts as; that in any other is ``load``."""
-
-_KINDS = {"question": "a question", "house": "naming a house", "filter": "within a house"}
-
-_WORD = re.compile(r"[^\W\d_]+")
+_REPEATS = 5
+# A copy of this much of the corpus is indexed: enough for a steady pace, a minute at most.
+_FILES, _FILE_BYTES = 200, 2_000_000
+# What the command line prints at the end; the prose streams to a terminal alone.
+_TOLD = re.compile(r"first word after ([\d.]+) s, ([\d.]+) s in all")
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """Milliseconds of some warm searches: median, 95th percentile, and the mean of each stage.
+class Asked:
+    """Seconds from a question, or from the start of a process, to the first quote, the first word, the whole answer.
 
-    ``cpu`` is the median of the processor's time, which other work on the machine hardly changes.
+    ``word`` is None where no model wrote.
     """
 
-    median: float
-    p95: float
-    cpu: float
-    stages: Mapping[str, float]
+    quote: float
+    word: float | None
+    whole: float
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What was measured at one size with one engine.
+class Session:
+    """Questions in one process that had answered one already; its memory in bytes, by what it had done so far."""
 
-    ``filled`` is the seconds that it took to fill Chroma, or the catalogue, ``first`` those from opening the index to
-    the end of the first search, the embedding model being loaded. ``searches`` has the kinds ``question``, ``house``
-    (it names one) and ``filter`` (it is asked within one). ``memory`` is the peak of the process in MB, before it
-    compared the engines; ``recall`` the share of the exact first ten that the engine found.
-    """
-
-    chunks: int
-    engine: Engine
-    filled: float
-    first: float
-    searches: Mapping[str, Times]
-    memory: float
-    recall: float
+    asked: Sequence[Asked]
+    cost: Cost
+    memory: Mapping[str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
-    """What generated chunks are made of: real passages with house and vector, words, and how frequent they are.
+class Pace:
+    """Tokens a second, ours and llama.cpp's without us; what memory lets be written at most, for ``size`` bytes."""
 
-    ``chances`` are cumulative.
+    read: float
+    written: float
+    raw_read: float
+    raw_written: float
+    bandwidth: float
+    size: int
+    threads: tuning.Threads
+
+    @property
+    def most(self) -> float:
+        """Tokens a second, if each token reads all weights once and nothing else takes time."""
+        return self.bandwidth / self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Indexing:
+    """An index made anew of a copy of some files: how many, in how many seconds, with how many bytes of memory."""
+
+    files: int
+    passages: int
+    seconds: float
+    peak: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All that was measured; a part that needs a model is None or empty without one, and ``note`` says so.
+
+    ``unsearched`` says why no search is measured, where the index is too small to be a pattern.
     """
 
-    texts: Sequence[str]
-    houses: Sequence[str | None]
-    vectors: Vectors
-    words: Sequence[str]
-    chances: NDArray[np.float64]
-
-    def chunk(self, chance: np.random.Generator) -> str:
-        """A text of words as frequent as they are."""
-        count = chance.integers(_SHORTEST, _LONGEST, endpoint=True)
-        return " ".join(self.words[at] for at in np.searchsorted(self.chances, chance.random(count)))
+    model: str
+    note: str
+    cold: Sequence[Asked]
+    warm: Session
+    pace: Pace | None
+    indexing: Indexing
+    searches: Sequence[scaling.Row] = field(default_factory=tuple)
+    unsearched: str = ""
 
 
-def run(settings: Settings, sizes: Sequence[int], progress: Progress | None = None) -> Iterator[Row]:
-    """Measure each of ``sizes``, in chunks, with both engines, each in a process of its own.
+def run(settings: Settings, questions: Sequence[str], sizes: Sequence[int], progress: Progress) -> Figures:
+    """Measure it all, which takes some minutes, most of it for the largest of ``sizes``.
 
-    Raises IndexMissing, and SettingsError where the index holds too little to be a pattern.
+    Raises SettingsError without questions, IndexMissing and ModelFailed.
     """
-    pattern = read_pattern(settings.index)
-    for size in sizes:
-        with tempfile.TemporaryDirectory(prefix="rag-bench-") as folder:
-            index = Path(folder, "index")
-            built = build(index, pattern, size, progress)
-            yield _alone(_measured, index, pattern, settings, "exact", built)
-            if progress:
-                progress(size, size, f"{size:,} chunks: Chroma")
-            filled = _alone(_fill, index)
-            yield _alone(_measured, index, pattern, settings, "chroma", filled)
-
-
-def read_pattern(index: Path) -> Pattern:
-    """Take the passages of an index as a pattern. Raises IndexMissing and SettingsError."""
-    catalogue = Catalogue.open(index)
-    try:
-        numbers, vectors = catalogue.vectors()
-        passages = catalogue.passages(numbers)
-    finally:
-        catalogue.close()
-    if len(numbers) < _LEAST:
+    if not questions:
         raise SettingsError(
-            f"The index in {index} has {len(numbers)} passages; a pattern needs {_LEAST}.",
-            remedy="Name a larger corpus with --corpus.",
+            "This index suggests no question to measure with.", remedy="Give a question set: --questions FILE.jsonl"
         )
-    texts = [passages[number].text for number in numbers]
-    counts = Counter(word.lower() for text in texts for word in _WORD.findall(text))
-    common, rare = np.array(list(counts.values()), dtype=float), 1 / np.arange(len(counts), len(counts) + _TAIL)
-    return Pattern(
-        texts,
-        [passages[number].house for number in numbers],
-        vectors,
-        [*counts, *map(_spelt, range(_TAIL))],
-        np.cumsum([*common / common.sum() * (1 - _TAIL_SHARE), *rare / rare.sum() * _TAIL_SHARE]),
+    gguf = _gguf(settings.model)
+    note = "" if gguf or "://" in settings.model else f"No model is here: rag models pull {settings.model or DEFAULT}"
+    steps = len(sizes) + 4
+
+    def step(number: int, what: str) -> None:
+        progress(number, steps, what)
+
+    step(0, "questions in new processes")
+    cold = [_cold(settings, one, quotes_only=bool(note)) for one in _cycled(questions, _REPEATS)]
+    step(1, "questions in one process")
+    warm = scaling.alone(_session, settings, list(_cycled(questions, _REPEATS)), bool(note))
+    step(2, "the model, and llama.cpp alone")
+    if gguf and not settings.threads:
+        scaling.alone(limits.try_threads, gguf)
+    pace = scaling.alone(_pace, gguf, settings) if gguf else None
+    step(3, "indexing")
+    indexing = scaling.alone(_indexing, settings)
+    rows: list[scaling.Row] = []
+    unsearched = ""
+    for number, size in enumerate(sizes, start=4):
+        step(number, f"search among {size:,} passages")
+        try:
+            rows += scaling.run(settings, [size], progress)
+        except SettingsError as error:  # what took minutes before this is told all the same
+            unsearched = f"{error} {error.remedy}"
+            break
+    step(steps, "done")
+    return Figures(settings.model or DEFAULT, note, cold, warm, pace, indexing, rows, unsearched)
+
+
+def _cycled(questions: Sequence[str], least: int) -> Iterator[str]:
+    for number in range(max(least, len(questions))):
+        yield questions[number % len(questions)]
+
+
+def _gguf(spec: str) -> Path | None:
+    """The model's file, where it is one that is here."""
+    name = spec or DEFAULT
+    if name in CATALOGUE:
+        return models.find(name)
+    return Path(name) if Path(name).is_file() else None
+
+
+def _cold(settings: Settings, question: str, *, quotes_only: bool) -> Asked:
+    """A question as somebody types it: `rag "question"`."""
+    command = [sys.executable, "-P", "-m", "rag", "ask", question, *_places(settings)]
+    began = time.perf_counter()
+    with subprocess.Popen(
+        [*command, "--quotes"] if quotes_only else command,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        for line in process.stdout:
+            if line.strip():
+                break
+        quote = time.perf_counter() - began
+        _, said = process.communicate()
+    whole = time.perf_counter() - began
+    if process.returncode not in (0, 3):
+        raise ModelFailed(f"A question in a new process failed: {said.strip()[-300:]}")
+    told = _TOLD.search(said)
+    return Asked(quote, whole - float(told[2]) + float(told[1]) if told else None, whole)
+
+
+def _places(settings: Settings) -> list[str]:
+    model = ["--model", settings.model] if settings.model else []
+    return ["--corpus", str(settings.corpus), "--index", str(settings.index), *model]
+
+
+def _session(settings: Settings, questions: Sequence[str], quotes_only: bool) -> Session:
+    from rag.assistant import Assistant
+
+    used = {"start": memory().resident}
+    asked, costs = [], []
+    with Assistant.open(settings) as desk:
+        list(desk.ask(questions[0], quotes_only=True))
+        used["quotes"] = memory().peak
+        if not quotes_only:
+            list(desk.ask(questions[0]))
+        for question in questions:
+            began, word, meter = time.perf_counter(), None, Meter()
+            reply = desk.ask(question, quotes_only=quotes_only)
+            quote = time.perf_counter() - began
+            for piece in reply:
+                word = word or (time.perf_counter() - began if piece else None)
+            answer = reply.answer
+            asked.append(Asked(quote, word, time.perf_counter() - began))
+            costs.append(meter.cost(answer))
+        if not quotes_only:
+            used["answers"] = memory().peak
+    return Session(asked, session(costs), used)
+
+
+def _pace(gguf: Path, settings: Settings) -> Pace:
+    """Ours, then llama.cpp alone, in turns, the better of two each: other work on the machine slows either."""
+    from rag.llama import LlamaModel
+
+    ours: list[tuple[float, float]] = []
+    raw: list[tuple[float, float]] = []
+    for _ in range(2):
+        model = LlamaModel(gguf, name=gguf.name, context_tokens=1024, threads=settings.threads)
+        try:
+            list(model.stream([Turn("user", "Good morning.")], thinking_tokens=0, answer_tokens=1))
+            *_, last = model.stream([Turn("user", _TEXT)], thinking_tokens=0, answer_tokens=limits.WRITTEN)
+        finally:
+            model.close()
+        assert last.usage
+        ours.append((read_per_second(last.usage) or 0.0, written_per_second(last.usage) or 0.0))
+        raw.append(limits.raw_speed(gguf, threads=settings.threads))
+    used = tuning.Threads(settings.threads, settings.threads) if settings.threads else tuning.threads()
+    (read, written), (raw_read, raw_written) = (map(max, zip(*pairs, strict=True)) for pairs in (ours, raw))
+    return Pace(read, written, raw_read, raw_written, limits.bandwidth(settings.threads), gguf.stat().st_size, used)
+
+
+# A task that no model ends within 48 tokens, behind some 250 to read.
+_TEXT = " ".join(
+    f"Note {number} says that the price of item {number} rose by {number} per cent." for number in range(18)
+)
+_TEXT += " Write the numbers from one to one hundred as English words."
+
+
+def _indexing(settings: Settings) -> Indexing:
+    from rag.assistant import Assistant
+    from rag.readers.names import is_readable
+
+    with tempfile.TemporaryDirectory(prefix="rag-bench-") as folder:
+        copied = 0
+        for path in sorted(settings.corpus.rglob("*")):
+            name = path.relative_to(settings.corpus)
+            if copied < _FILES and is_readable(name.as_posix()) and _small_file(path):
+                target = Path(folder, "corpus", name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+                copied += 1
+        anew = replace(settings, corpus=Path(folder, "corpus"), index=Path(folder, "index"))
+        anew.corpus.mkdir(exist_ok=True)
+        began = time.perf_counter()
+        with Assistant.open(anew, own=True) as desk:
+            report = desk.sync()
+        seconds = time.perf_counter() - began
+    return Indexing(copied, report.embedded, seconds, memory().peak)
+
+
+def _small_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and path.stat().st_size <= _FILE_BYTES
+
+
+def report_json(figures: Figures, settings: Settings) -> dict[str, Any]:
+    """Everything, with what 1,000 questions take and cost."""
+    return {**asdict(figures), "per_1000_questions": _per_thousand(figures, settings)}
+
+
+def _per_thousand(figures: Figures, settings: Settings) -> dict[str, Any]:
+    cost, rates, count = figures.warm.cost, Rates.of(settings), len(figures.warm.asked) / 1000
+    return {
+        "watt_hours": watt_hours(cost, rates.watts_per_core) / count,
+        "measured": cost.joules is not None,
+        "electricity_usd": electricity(cost, rates) / count,
+        "api_usd": {
+            f"{price.name} ({price.date:%b %Y})": api_price(cost.usage, price) / count for price in rates.prices
+        },
+    }
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The smallest value that at least ``share`` of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[math.ceil(share * len(ordered)) - 1]
+
+
+# ------------------------------------------------------------------------------------------------ the table
+
+_WIDTHS = (44, 24)
+
+
+def report_text(figures: Figures, settings: Settings) -> str:
+    """One table: what was measured, and what stands beside it."""
+    rows = [*_waits(figures), *_speeds(figures, settings), *_searches(figures), *_resources(figures)]
+    rows += _money(figures, settings)
+    head = ("", "here", "beside it")
+    lines = [f"{what:<{_WIDTHS[0]}}{here:<{_WIDTHS[1]}}{beside}".rstrip() for what, here, beside in (head, *rows)]
+    return "\n".join([f"Model: {figures.note or figures.model}", "", *lines])
+
+
+Line = tuple[str, str, str]
+
+
+def _waits(figures: Figures) -> Iterator[Line]:
+    kinds = (("a new process", figures.cold), ("a running one", figures.warm.asked))
+    for name, part in (("first quote", "quote"), ("first word of the answer", "word"), ("whole answer", "whole")):
+        for where, asked in kinds:
+            values = [value for one in asked if (value := getattr(one, part)) is not None]
+            if values and (part == "quote" or not figures.note):
+                yield (
+                    f"{name}, {where}",
+                    f"{statistics.median(values):.2f} s",
+                    f"95 % within {percentile(values, 0.95):.2f} s, {len(values)} questions",
+                )
+
+
+def _speeds(figures: Figures, settings: Settings) -> Iterator[Line]:
+    pace = figures.pace
+    if pace is None:
+        return
+    raw = f"llama.cpp alone {pace.raw_read:.0f}: {pace.read / pace.raw_read:.0%}"
+    yield "tokens read a second", f"{pace.read:.0f}", raw
+    raw = f"llama.cpp alone {pace.raw_written:.1f}: {pace.written / pace.raw_written:.0%}"
+    most = f"memory ({pace.bandwidth / 1e9:.0f} GB/s) allows {pace.most:.0f}"
+    yield "tokens written a second", f"{pace.written:.1f}", f"{raw}; {most}"
+    yield (
+        "threads",
+        f"{pace.threads.read} read, {pace.threads.write} write",
+        "as set" if settings.threads else "the fastest of those tried, and used from now on",
     )
 
 
-def build(index: Path, pattern: Pattern, size: int, progress: Progress | None = None) -> float:
-    """Make an index of ``size`` generated chunks, the same for the same pattern; returns the seconds it took."""
-    started = time.perf_counter()
-    chance = np.random.default_rng(size)
-    catalogue = Catalogue.create(index, fingerprint="bench")
-    try:
-        for start in range(0, size, _BATCH):
-            catalogue.add(_batch(chance, pattern, start, min(_BATCH, size - start)))
-            if progress:
-                progress(min(start + _BATCH, size), size, f"{size:,} chunks: building")
-    finally:
-        catalogue.close()
-    return time.perf_counter() - started
+def _searches(figures: Figures) -> Iterator[Line]:
+    if figures.unsearched:
+        yield "search", "not measured", printable(figures.unsearched)
+    for row in figures.searches:
+        times = row.searches["question"]
+        name = f"search, {row.chunks:,} passages, {'Chroma' if row.engine == 'chroma' else 'exact scan'}"
+        beside = f"95 % within {times.p95:.0f} ms, first after {row.first:.1f} s, recall@10 {row.recall:.0%}"
+        yield name, f"{times.median:.0f} ms", beside
+    one = figures.indexing
+    pace = f"{one.passages / one.seconds:.0f} passages a second" if one.passages else "nothing to index"
+    yield "indexing", pace, f"{one.passages:,} passages of {one.files:,} files in {one.seconds:.1f} s"
 
 
-def _batch(chance: np.random.Generator, pattern: Pattern, start: int, count: int) -> Batch:
-    mixed = chance.integers(len(pattern.texts), size=(count, 3))
-    shares = chance.dirichlet((1.0, 1.0, 1.0), count)
-    rows = np.einsum("ij,ijk->ik", shares, pattern.vectors[mixed])
-    rows += chance.standard_normal(rows.shape) * (_NOISE / np.sqrt(rows.shape[1]))
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    likest = mixed[np.arange(count), shares.argmax(axis=1)]
-    texts = [pattern.chunk(chance) for _ in range(count)]
-    documents: list[tuple[Document, list[Entry]]] = []
-    copies: dict[str, str] = {}
-    for at in range(0, count, _CHUNKS):
-        some = range(at, min(at + _CHUNKS, count))
-        repeats = len(documents) % _COPIED == _COPIED - 1
-        said = [texts[i - _CHUNKS if repeats else i] for i in some]
-        document, entries = _document(start + at, said, [pattern.houses[likest[i]] for i in some])
-        if repeats:
-            copies |= {entry.chunk.id: documents[-1][0].id for entry in entries}
-        documents.append((document, entries))
-    files = [(KnownFile(SourceFile(doc.path, doc.id, 0, 0), ()), [doc.id]) for doc, _ in documents]
-    digests = [entry.digest for _, entries in documents for entry in entries]
-    return Batch(documents, dict(zip(digests, rows.astype(np.float32), strict=True)), files, copies=copies)
+def _resources(figures: Figures) -> Iterator[Line]:
+    used = figures.warm.memory
+    size = f"of which the model's file {figures.pace.size / 1e6:,.0f} MB" if figures.pace else ""
+    for name, key, beside in (("quotes", "quotes", ""), ("answers", "answers", size)):
+        if peak := used.get(key):
+            yield f"memory at most, {name}", f"{peak / 1e6:,.0f} MB", beside
+    if peak := figures.indexing.peak:
+        yield "memory at most, indexing", f"{peak / 1e6:,.0f} MB", ""
 
 
-def _document(number: int, texts: Sequence[str], houses: Sequence[str | None]) -> tuple[Document, list[Entry]]:
-    """A mail of so many passages, each in a voice of its own."""
-    name = f"d{number}"
-    date = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=5 * number)
-    title = " ".join(texts[0].split()[:5])
-    voices, entries, end = [], list[Entry](), 0
-    for text, house in zip(texts, houses, strict=True):
-        start, end = end, end + len(text) + 1
-        voice = Voice(start, end, house, f"Analyst {number % 97}", "quoted")
-        voices.append(voice)
-        chunk = Chunk(f"{name}:{start}", name, start, end - 1, text, voice)
-        header = f"{house or ''} ({voice.person}) | {title} | {date:%d %B %Y}"
-        entries.append(Entry(chunk, header, "", chunk.id))
-    whole = "\n".join(texts) + "\n"
-    return Document(name, f"{name}.eml", "email", title, whole, date, None, None, voices=tuple(voices)), entries
+def _money(figures: Figures, settings: Settings) -> Iterator[Line]:
+    if figures.note:
+        return
+    found = _per_thousand(figures, settings)
+    how = "measured" if found["measured"] else f"estimate: {settings.watts_per_core:g} W a core"
+    yield "energy of 1,000 questions", f"{found['watt_hours']:.1f} Wh", how
+    rate = f"at {settings.electricity:g} USD a kWh; no hardware, no idle time"
+    yield "price of 1,000 questions", usd(found["electricity_usd"]), rate
+    for name, price in found["api_usd"].items():
+        yield "  as many tokens of an API", usd(price), name
 
 
-def questions(pattern: Pattern, count: int) -> list[tuple[str, str]]:
-    """Questions of four words of a passage, each with a house that speaks in the pattern."""
-    chance = np.random.default_rng(0)
-    houses = sorted({house for house in pattern.houses if house}) or ["nobody"]
-    found = []
-    for number in range(count):
-        words = [word for word in _WORD.findall(chance.choice(pattern.texts)) if len(word) > _SHORT]
-        asked = " ".join(chance.choice(words or ["notes"], 4))
-        found.append((f"What do they say about {asked}?", houses[number % len(houses)]))
-    return found
+# ------------------------------------------------------------------------------------------------ the picture
 
 
-def _alone(work: Callable[..., Result], *values: object) -> Result:
-    """Do it in a process of its own, so that its memory is its own, too."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(work, *values).result()
-
-
-def _fill(index: Path) -> float:
-    """Fill Chroma from the catalogue; returns the seconds it took."""
-    started = time.perf_counter()
-    catalogue = Catalogue.open(index)
-    ChromaVectors(catalogue).close()
-    catalogue.close()
-    return time.perf_counter() - started
-
-
-def _measured(index: Path, pattern: Pattern, settings: Settings, engine: Engine, filled: float) -> Row:
-    embedder = SentenceTransformerEmbedder(settings.embedding_model)
-    embedder.embed(["warm"])
-    return measure(index, pattern, embedder, engine, candidates=settings.candidates, filled=filled)
-
-
-def measure(
-    index: Path,
-    pattern: Pattern,
-    embedder: Embedder,
-    engine: Engine,
-    *,
-    candidates: int,
-    filled: float = 0.0,
-    count: int = _QUESTIONS,
-) -> Row:
-    """Search an index that `build` made, with ``count`` questions of each kind."""
-    asked = questions(pattern, count)
-    started = time.perf_counter()
-    catalogue = Catalogue.open(index)
-    vectors = ChromaVectors(catalogue) if engine == "chroma" else ExactVectors(catalogue)
-    try:
-        spent: dict[str, float] = {}
-        retriever = Retriever(
-            cast("Catalogue", _Timed(catalogue, spent)),
-            cast("NearestVectors", _Timed(vectors, spent)),
-            cast("Embedder", _Timed(embedder, spent)),
-            candidates=candidates,
-        )
-        retriever.search(retriever.understand(asked[0][0], _TODAY), k=_K)
-        first = time.perf_counter() - started
-        kinds: Mapping[str, list[tuple[str, Filters | None]]] = {
-            "question": [(question, None) for question, _ in asked],
-            "house": [(question.replace("they", house, 1), None) for question, house in asked],
-            "filter": [(question, Filters(houses=(house,))) for question, house in asked],
+def picture(figures: Figures) -> dict[str, Any]:
+    """What `rag.plots.draw_speed` takes."""
+    waits = {
+        where: {
+            name: statistics.median(values)
+            for name, part in (("first quote", "quote"), ("first word", "word"), ("whole answer", "whole"))
+            if (values := [value for one in asked if (value := getattr(one, part)) is not None])
         }
-        searches = {kind: _times(retriever, spent, some) for kind, some in kinds.items()}
-        most = (memory().peak or 0) / 1e6
-        recall = _recall(catalogue, vectors, embedder.embed([question for question, _ in asked]), candidates)
-        return Row(catalogue.counts()["chunks"], engine, filled, first, searches, most, recall)
-    finally:
-        vectors.close()
-        catalogue.close()
-
-
-class _Timed:
-    """Stands before an object and adds the seconds that its members take to a count by stage."""
-
-    def __init__(self, behind: object, spent: dict[str, float]) -> None:
-        self._behind = behind
-        self._spent = spent
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the object behind has
-        started = time.perf_counter()
-        member = getattr(self._behind, name)
-        self._note(name, started)
-        if not callable(member):
-            return member
-
-        def called(*values: object, **named: object) -> object:
-            started = time.perf_counter()
-            try:
-                return member(*values, **named)
-            finally:
-                self._note(name, started)
-
-        return called
-
-    def _note(self, name: str, started: float) -> None:
-        stage = _STAGES.get(name, "load")
-        self._spent[stage] = self._spent.get(stage, 0.0) + time.perf_counter() - started
-
-
-def _times(retriever: Retriever, spent: dict[str, float], asked: Iterable[tuple[str, Filters | None]]) -> Times:
-    spent.clear()
-    taken, worked = [], []
-    for question, filters in asked:
-        started, idle = time.perf_counter(), time.process_time()
-        retriever.search(retriever.understand(question, _TODAY), k=_K, filters=filters)
-        taken.append(1e3 * (time.perf_counter() - started))
-        worked.append(1e3 * (time.process_time() - idle))
-    stages = {name: 1e3 * seconds / len(taken) for name, seconds in spent.items()}
-    stages["rank"] = statistics.fmean(taken) - sum(stages.values())
-    return Times(statistics.median(taken), statistics.quantiles(taken, n=20)[-1], statistics.median(worked), stages)
-
-
-def _recall(catalogue: Catalogue, vectors: NearestVectors, rows: Vectors, candidates: int) -> float:
-    """The share of the exact first ten that are among the first ten of ``candidates``, over questions ``rows``."""
-    exact = ExactVectors(catalogue)
-    found = wanted = 0
-    for row in rows:
-        right = {number for number, _ in exact.nearest(row, _K)}
-        found += len(right & {number for number, _ in vectors.nearest(row, candidates)[:_K]})
-        wanted += len(right)
-    return found / wanted if wanted else 1.0
-
-
-def _spelt(number: int) -> str:
-    """A word that no language has."""
-    return "q" + "".join(chr(ord("a") + int(digit)) for digit in str(number)) + "x"
-
-
-def report_json(rows: Sequence[Row]) -> dict[str, Any]:
-    """The rows for ``--json``."""
-    return {"rows": [asdict(row) for row in rows]}
-
-
-def row_text(row: Row) -> str:
-    """A row in lines."""
-    lines = [
-        f"{row.chunks:,} chunks, {row.engine}: filled in {row.filled:.1f} s, first search after {row.first:.2f} s, "
-        f"peak memory {row.memory:,.0f} MB, recall@{_K} {row.recall:.1%}"
-    ]
-    for kind, times in row.searches.items():
-        stages = ", ".join(f"{name} {ms:.1f}" for name, ms in times.stages.items())
-        figures = f"{times.median:6.1f} ms, p95 {times.p95:6.1f} ms, CPU {times.cpu:6.1f} ms"
-        lines.append(f"    {_KINDS[kind]:<15} {figures}   mean: {stages}")
-    return "\n".join(lines)
+        for where, asked in (("new process", figures.cold), ("running", figures.warm.asked))
+    }
+    pace = figures.pace
+    speeds = {}
+    if pace:
+        speeds = {
+            "read": {"rag": pace.read, "llama.cpp alone": pace.raw_read},
+            "written": {"rag": pace.written, "llama.cpp alone": pace.raw_written, "memory allows": pace.most},
+        }
+    searches: dict[str, list[tuple[int, float]]] = {}
+    for row in figures.searches:
+        engine = "Chroma" if row.engine == "chroma" else "exact scan"
+        searches.setdefault(engine, []).append((row.chunks, row.searches["question"].median))
+    return {
+        "title": f"rag bench: {figures.note or figures.model}",
+        "waits": waits,
+        "speeds": speeds,
+        "searches": searches,
+    }

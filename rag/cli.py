@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import sys
@@ -21,7 +22,6 @@ from rag import inbox, present
 from rag.arguments import parse
 from rag.console import Bar, say, say_error
 from rag.errors import IndexBusy, IndexMissing, RagError, SettingsError
-from rag.passwords import Address
 from rag.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,8 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def ask(arguments: argparse.Namespace) -> int:
     """``rag "question"``: quotes, then prose that was checked."""
-    from rag import receipts
-
     with _assistant(arguments) as desk:
         if not arguments.quotes_only:
             desk.preload()
@@ -74,6 +72,8 @@ def ask(arguments: argparse.Namespace) -> int:
                 **_conditions(arguments),
             )
             if arguments.json:
+                from rag import receipts
+
                 present.write_json(receipts.receipt(reply), sys.stdout)
                 return REFUSED if reply.answer.refused else ANSWERED
             if reply.refused:
@@ -145,7 +145,7 @@ def index(arguments: argparse.Namespace) -> int:
 
 def status(arguments: argparse.Namespace) -> int:
     """``rag status``: which corpus, which index, which model."""
-    from rag.assistant import status as describe
+    from rag.status import status as describe
     from rag.store import Catalogue
 
     settings = _settings(arguments)
@@ -209,6 +209,7 @@ def serve(arguments: argparse.Namespace) -> int:
     """``rag serve``: the chat in the browser."""
     from app import serve as chat
     from rag.assistant import Assistant
+    from rag.passwords import Address
 
     address = Address.load(arguments.host, arguments.port, arguments.auth, arguments.root_path)
     with Assistant.open(_settings(arguments), own=True) as desk:
@@ -281,20 +282,24 @@ def _report(
 
 
 def measure(arguments: argparse.Namespace) -> int:
-    """``rag bench``: how long a search takes, on throwaway indexes that are made after the pattern of this one."""
-    from rag import bench
+    """``rag bench``: how fast this machine answers, searches and indexes, and what that costs."""
+    from rag import bench, plots, questionsets
 
+    plot = Path(arguments.plot) if arguments.plot else None
+    if plot:
+        plots.require(plot)
+    given = questionsets.read(Path(arguments.questions)) if arguments.questions else ()
     with _assistant(arguments) as desk:
         _refresh(desk)
-    rows: list[bench.Row] = []
-    with Bar("chunks") as bar:
-        for row in bench.run(desk.settings, arguments.chunks, bar):
-            bar.clear()
-            rows.append(row)
-            if not arguments.json:
-                print(bench.row_text(row), flush=True)
+        questions = [one.text for one in given] or desk.starters()
+    with Bar("parts") as bar:
+        figures = bench.run(desk.settings, questions, arguments.chunks or bench.SIZES, bar)
     if arguments.json:
-        present.write_json(bench.report_json(rows), sys.stdout)
+        present.write_json(bench.report_json(figures, desk.settings), sys.stdout)
+    else:
+        print(bench.report_text(figures, desk.settings))
+    if plot:
+        plots.draw_speed(plot, **bench.picture(figures))
     return ANSWERED
 
 
@@ -346,7 +351,7 @@ def _conclude(reply: Reply) -> int:
 
 def _search_batch(arguments: argparse.Namespace) -> int:
     with contextlib.ExitStack() as opened:
-        lines = opened.enter_context(_lines(arguments.batch))
+        lines = io.TextIOWrapper(opened.enter_context(_bytes(arguments.batch)), encoding="utf-8", errors="replace")
         desk = opened.enter_context(_assistant(arguments, own=True))
         _refresh(desk)
         for number, line in enumerate(lines, start=1):
@@ -369,7 +374,7 @@ def _conditions(arguments: argparse.Namespace) -> dict[str, Any]:
 def _row(line: str, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"Line {number} is no JSON: {error}") from error
     if not isinstance(row, dict) or not isinstance(row.get("q"), str) or not row["q"].strip():
         raise SettingsError(f"Line {number} has no question.", remedy='Write one object a line: {"q": "…", "k": 10}')
@@ -393,20 +398,7 @@ def _bytes(name: str) -> Iterator[IO[bytes]]:
     try:
         file = Path(name).open("rb")  # noqa: SIM115 - closed below
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{name} cannot be read: {error}.") from error
-    with file:
-        yield file
-
-
-@contextlib.contextmanager
-def _lines(name: str) -> Iterator[IO[str]]:
-    if name == "-":
-        yield sys.stdin
-        return
-    try:
-        file = Path(name).open(encoding="utf-8", errors="replace")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise SettingsError(f"{name} cannot be read: {error.strerror}.") from error
+        raise SettingsError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     with file:
         yield file
 

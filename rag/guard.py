@@ -84,7 +84,9 @@ class Guard:
             self._names.add(socket.gethostname().lower())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 400 to a foreign Host, 403 to another site."""
+        """Answer 400 to a foreign Host, 403 to another site and to a web socket."""
+        if scope["type"] == "websocket":  # Nothing here speaks it, and a browser opens one to any host.
+            return await send({"type": "websocket.close", "code": 1008})
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         if not self._root.text:  # Nobody but a proxy may say how we are reached.

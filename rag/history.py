@@ -10,12 +10,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from rag.records import Failure, SyncReport
 from rag.store import Catalogue
 
 _FACT = "syncs"
 _KEPT, _NAMED = 20, 50
+_COUNTS = ("documents", "changed", "duplicates", "gone", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,22 @@ def remember(catalogue: Catalogue, report: SyncReport, at: datetime) -> None:
 
 
 def history(catalogue: Catalogue) -> History:
-    """What is kept."""
-    stored = json.loads(catalogue.fact(_FACT) or "{}")
-    return History(
-        syncs=tuple(PastSync(**{**one, "at": datetime.fromisoformat(one["at"])}) for one in stored.get("syncs", ())),
-        skipped=tuple(stored.get("skipped", ())),
-        skipped_count=stored.get("skipped_count", 0),
-        unopened=tuple(Failure(**one) for one in stored.get("unopened", ())),
-    )
+    """What is kept; nothing where it is damaged, for the index is whole without it."""
+    try:
+        stored = json.loads(catalogue.fact(_FACT) or "{}")
+        return History(
+            syncs=tuple(_past(row) for row in stored.get("syncs", ())),
+            skipped=tuple(str(path) for path in stored.get("skipped", ())),
+            skipped_count=int(stored.get("skipped_count", 0)),
+            unopened=tuple(Failure(str(row["path"]), str(row["reason"])) for row in stored.get("unopened", ())),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return History()
+
+
+def _past(row: Mapping[str, Any]) -> PastSync:
+    left_out = {str(suffix): int(count) for suffix, count in row["left_out"].items()}
+    return PastSync(datetime.fromisoformat(row["at"]), **{name: int(row[name]) for name in _COUNTS}, left_out=left_out)
 
 
 def _noted(report: SyncReport, at: datetime) -> PastSync:

@@ -15,28 +15,30 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rag.chunking import header, searchable
-from rag.duplicates import find_duplicates
 from rag.embedding import Embedder, Vectors
 from rag.errors import CorpusMissing
-from rag.reading import Cut, Item, Task, readings
 from rag.records import Arrival, Document, Failure, Progress, SourceFile, SyncReport
 from rag.scanning import Sighting, identified, require_corpus, sightings
 from rag.schema import Batch, Entry, KnownFile
 from rag.store import Catalogue, Census
 from rag.terms import index_terms
 
+if TYPE_CHECKING:
+    from rag.reading import Cut, Item
+
 VERSION = "4"
 """Raise it when the same file is read, attributed, chunked, headed or kept differently, or houses.toml changes."""
 
-# A commit and an embedding call for about 256 chunks: 2 to 20 s of work that a kill can lose.
+# A commit for about 256 chunks: 2 to 5 s of work that a kill can lose.
 _BATCH_CHUNKS = 256
 
 # Notes without chunks (a mail that only carries a file) are to be committed too, and their text fills memory.
 _BATCH_DOCUMENTS = 500
 
-# The embedding model's own batch: a progress bar that moves about once a second.
+# Between two looks at the stop flag, and two steps of a progress bar: about half a second.
 _STEP_CHUNKS = 32
 
 _ARRIVED = 50
@@ -79,6 +81,8 @@ def sync(
     A file that was written to in the last ``settle`` seconds is left for another time; one that cannot be read is a
     row in ``failed``. Raises CorpusMissing and IndexDamaged, and Stopped soon after ``stop`` is set.
     """
+    from rag.reading import Task, readings
+
     _refuse_another(root, catalogue)
     total = (
         sum(one.source.size for one in sightings(root, catalogue.sources) if one.state in _DIFFERS) if progress else 0
@@ -266,6 +270,8 @@ class _Run:
 
     def flush(self, path: str = "") -> None:
         """Embed and commit what waits, in the middle of the file ``path`` or between two."""
+        from rag.duplicates import find_duplicates
+
         batch = self._batch
         if not (batch.documents or batch.files):
             self._tell(1.0)
@@ -311,6 +317,8 @@ class _Run:
 
     def compare_again(self, freed: Sequence[str]) -> None:
         """Look for another original of what were copies of documents that have gone."""
+        from rag.duplicates import find_duplicates
+
         for start in range(0, len(freed), _BATCH_DOCUMENTS):
             documents = self.catalogue.documents(freed[start : start + _BATCH_DOCUMENTS]).values()
             found = find_duplicates(self.catalogue, [(one, self.catalogue.chunks(one)) for one in documents])

@@ -12,9 +12,7 @@ import codecs
 import contextlib
 import ctypes
 import itertools
-import logging
 import os
-import platform
 import subprocess
 import sys
 import threading
@@ -25,13 +23,13 @@ from pathlib import Path
 from time import perf_counter
 
 from rag.errors import ModelFailed, PromptTooLong
+from rag.gguf import SLICE, not_loadable, open_gguf
 from rag.llm import Ended, Floor, Piece, Stream
-from rag.prompts import CLOSE_THOUGHT, Family, Segment, render
+from rag.prefixes import Prefixes
+from rag.prompts import CLOSE_THOUGHT, PREAMBLE, Segment, render
 from rag.records import Turn, Usage
+from rag.vocabulary import Vocabulary
 
-# Prompt tokens between two looks at the stop flag: 1.1 s of a 1.5B on two cores. 256 are 5 % faster and
-# stop half as soon.
-_SLICE = 128
 # A span of this many tokens seen this often is a loop: an answer has at most 256 tokens and quotes once.
 _SPAN, _SPAN_LIMIT = 12, 3
 # Opening a GGUF on trial: the largest of the catalogue takes half a minute from a cold disk.
@@ -39,8 +37,6 @@ _TRIAL_SECONDS = 300.0
 # DeepSeek's advice for R1 (README, "Usage Recommendations"); greedy thoughts run into loops.
 _THOUGHT_TEMPERATURE, _TOP_P, _TOP_K = 0.6, 0.95, 40
 
-_R1_MARKERS = frozenset(("<｜User｜>", "<｜Assistant｜>", "<think>", "</think>"))
-_CHATML_MARKERS = frozenset(("<|im_start|>", "<|im_end|>"))
 # What Qwen3's own template gives a model that is not to think; without it, it opens a thought at once.
 _EMPTY_THOUGHT = Segment("<think>\n\n</think>\n\n", special=True)
 
@@ -63,130 +59,6 @@ class _Flag:
         return self.bytes[0] != b"\x00"
 
 
-def physical_cores(topology: Path = Path("/sys/devices/system/cpu")) -> int:
-    """Count the cores that this process may use, without hyper-threads where Linux tells them apart.
-
-    Decoding is bound by memory: 16 threads on 8 cores were 2.5 tokens/s, 8 were 9 (llama.cpp PR 20020).
-    """
-    cores = {
-        ((folder / "physical_package_id").read_text(), (folder / "core_id").read_text())
-        for folder in topology.glob("cpu[0-9]*/topology")
-        if (folder / "core_id").is_file() and (folder / "physical_package_id").is_file()
-    }
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(len(cores) or allowed, allowed)
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """The tokens of a loaded GGUF.
-
-    ``bos`` is None where the model wants none; ``think`` are the ids of the tags that it has.
-    """
-
-    pointer: int
-    family: Family
-    bos: int | None
-    think: tuple[int, ...]
-
-    @classmethod
-    def of(cls, model: int, name: str) -> Vocabulary:
-        """Recognise the chat format by its markers; raises ModelFailed for one that `rag.prompts` lacks."""
-        import llama_cpp
-
-        pointer = llama_cpp.llama_model_get_vocab(model)
-        single = {
-            marker: ids[0]
-            for marker in (*_R1_MARKERS, *_CHATML_MARKERS)
-            if len(ids := _token_ids(pointer, marker, special=True)) == 1
-        }
-        think = tuple(single[tag] for tag in ("<think>", "</think>") if tag in single)
-        bos = llama_cpp.llama_vocab_bos(pointer)
-        if single.keys() >= _R1_MARKERS and bos >= 0:
-            return cls(pointer, "r1", bos, think)
-        if single.keys() >= _CHATML_MARKERS:
-            return cls(pointer, "chatml", bos if llama_cpp.llama_vocab_get_add_bos(pointer) else None, think)
-        raise ModelFailed(
-            f"{name} has neither the chat markers of DeepSeek-R1 nor those of ChatML.",
-            remedy="Serve it with llama-server and pass its URL.",
-        )
-
-    def is_marker(self, token: int) -> bool:
-        """Say whether ``token`` steers a model instead of being text."""
-        import llama_cpp
-
-        return token in self.think or bool(
-            llama_cpp.llama_vocab_is_control(self.pointer, token) or llama_cpp.llama_vocab_is_eog(self.pointer, token)
-        )
-
-    def prompt_ids(self, segments: Sequence[Segment]) -> list[int]:
-        """Turn segments into ids, with one BOS if any; raises ModelFailed if plain text became a marker.
-
-        Segments are tokenised apart, because llama.cpp finds control tokens anywhere in a text that is
-        tokenised with them (llama.cpp#11270), and it would add a second BOS to a string that has one.
-        """
-        ids = [] if self.bos is None else [self.bos]
-        for segment in segments:
-            found = _token_ids(self.pointer, segment.text, special=segment.special)
-            if not segment.special and any(map(self.is_marker, found)):
-                raise ModelFailed(
-                    "A chat marker in a source or in the question would have reached the model as a command.",
-                    remedy="Ask with quotes only, and report the text as a bug.",
-                )
-            ids += found
-        assert self.bos is None or ids.count(self.bos) == 1
-        return ids
-
-    def bytes_of(self, token: int) -> bytes:
-        """Return the bytes of a token, which may be part of a character."""
-        import llama_cpp
-
-        size = 64
-        while True:
-            buffer = ctypes.create_string_buffer(size)
-            length = llama_cpp.llama_token_to_piece(self.pointer, token, buffer, size, 0, False)
-            if length >= 0:
-                return buffer.raw[:length]
-            size = -length
-
-
-def _token_ids(vocabulary: int, text: str, *, special: bool) -> list[int]:
-    import llama_cpp
-
-    # Untrusted text may hold lone surrogates, which UTF-8 has no bytes for.
-    raw = text.encode("utf-8", "replace")
-    room = len(raw) + 8
-    ids = (llama_cpp.llama_token * room)()
-    count = llama_cpp.llama_tokenize(vocabulary, raw, len(raw), ids, room, False, special)
-    assert count >= 0, "more tokens than bytes"
-    return list(ids[:count])
-
-
-def _load_gguf(path: Path) -> int:
-    os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # else a failed assertion starts gdb
-    import llama_cpp
-
-    # The package prints llama.cpp's log at this logger's level; what went wrong is said by our errors.
-    logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
-    llama_cpp.llama_backend_init()
-    params = llama_cpp.llama_model_default_params()
-    params.n_gpu_layers = 999 if (platform.system(), platform.machine()) == ("Darwin", "arm64") else 0
-    # Repacked weights are for ARM. On x86 they bypass the tiled kernels: prefill of a 1.5B Q4_K_M fell
-    # from 117 to 76 tokens/s for 19 to 21 in decoding, with 600 MB more memory.
-    params.use_extra_bufts = platform.machine().lower() not in ("x86_64", "amd64")
-    model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params) if path.is_file() else None
-    if not model:
-        raise _not_loadable(path)
-    return int(model)
-
-
-def _not_loadable(path: Path) -> ModelFailed:
-    return ModelFailed(
-        f"{path} is not a model that llama.cpp can load.",
-        remedy="Pull it again, or check that the file is a complete GGUF of an architecture it knows.",
-    )
-
-
 def try_out(path: Path) -> None:
     """Open ``path`` in another process first; raises ModelFailed if that process dies of it.
 
@@ -200,7 +72,7 @@ def try_out(path: Path) -> None:
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRIAL_SECONDS, check=True
         )
     except subprocess.SubprocessError as error:
-        raise _not_loadable(path) from error
+        raise not_loadable(path) from error
 
 
 def open_and_read(path: str) -> None:
@@ -209,19 +81,6 @@ def open_and_read(path: str) -> None:
         model = LlamaModel(Path(path), name=path, context_tokens=256)
         with contextlib.closing(model):
             list(model.stream([Turn("user", "Hello")], thinking_tokens=0, answer_tokens=1))
-
-
-def _open_context(model: int, context_tokens: int, threads: int) -> int:
-    import llama_cpp
-
-    params = llama_cpp.llama_context_default_params()
-    trained = llama_cpp.llama_model_n_ctx_train(model)
-    params.n_ctx = min(context_tokens, trained) if trained > 0 else context_tokens
-    params.n_batch = params.n_ubatch = _SLICE
-    params.n_threads = params.n_threads_batch = threads or physical_cores()
-    # It halves prefill on ARM servers and gains nothing on x86 (llama.cpp#27086).
-    params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    return int(llama_cpp.llama_init_from_model(model, params) or 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -244,28 +103,38 @@ class LlamaModel:
 
     remote = False
 
-    def __init__(self, path: Path, *, name: str, context_tokens: int, threads: int = 0, seed: int = 0) -> None:
-        """Load ``path``; ``threads`` 0 means the physical cores; raises ModelFailed."""
-        model = _load_gguf(path)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str,
+        context_tokens: int,
+        threads: int = 0,
+        seed: int = 0,
+        prefixes: Path | None = None,
+    ) -> None:
+        """Load ``path``; ``threads`` 0 means those of `rag.tuning`; raises ModelFailed.
+
+        In the folder ``prefixes`` it keeps what it makes of the rules that every question begins with.
+        """
+        model, self._context = open_gguf(path, context_tokens=context_tokens, threads=threads)
         import llama_cpp
 
         with contextlib.ExitStack() as owned:
             owned.callback(llama_cpp.llama_model_free, model)
-            self._vocabulary = Vocabulary.of(model, path.name)
-            self._context = _open_context(model, context_tokens, threads)
-            if not self._context:
-                raise ModelFailed(
-                    f"{path.name}: there is no memory for a context of {context_tokens} tokens.",
-                    remedy="Lower context_tokens, or use a smaller model.",
-                )
             owned.callback(llama_cpp.llama_free, self._context)
+            self._vocabulary = Vocabulary.of(model, path.name)
+            self._prefixes = Prefixes(prefixes, path, model=model) if prefixes else None
             self._owned = owned.pop_all()
         self.name = name
         self.thinks = self._vocabulary.family == "r1"
         self._seed = seed
         self._room = int(llama_cpp.llama_n_ctx(self._context))
         self._closing = self._vocabulary.prompt_ids([CLOSE_THOUGHT])[self._vocabulary.bos is not None :]
+        opening = render(self._vocabulary.family, [Turn("user", PREAMBLE)], think=False)[:2]
+        self._preamble = self._vocabulary.prompt_ids(opening)
         self._read: list[int] = []
+        self._start = 0  # where the slices of `_read` begin: behind the preamble, or at its first token
         self._whole = 0  # how many of `_read` came in whole slices
         self._run: _Run | None = None  # whose text `_read` is
         self._floor = Floor()
@@ -359,7 +228,8 @@ class LlamaModel:
         """Keep what the context has read of ``run``'s text, in whole slices, at most all but the last token.
 
         The last token gives the logits. Whole slices, because other batches give other roundings: the same
-        question, asked again after a cached prompt, had another answer.
+        question, asked again after a cached prompt, had another answer. The preamble is a slice of its own: 118 of the
+        268 tokens of a question, which are read once for all questions, or by another process.
         """
         import llama_cpp
 
@@ -367,15 +237,22 @@ class LlamaModel:
         llama_cpp.llama_set_abort_callback(self._context, self._asks, address)
         pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(self._read, run.ids[:-1], strict=False))
         kept = min(sum(1 for _ in pairs), self._whole)
-        kept -= kept % _SLICE
+        start = self._begins_with_preamble(run)
+        kept = 0 if start != self._start or kept < start else kept - (kept - start) % SLICE
         memory = llama_cpp.llama_get_memory(self._context)
         if not llama_cpp.llama_memory_seq_rm(memory, 0, kept, -1):
             # A recurrent model has one state for all that it has read, and cannot go back.
             llama_cpp.llama_memory_clear(memory, True)
             kept = 0
+        if start and not kept and self._prefixes and self._prefixes.load(self._context, self._preamble):
+            self._read, kept = list(self._preamble), start
         del self._read[kept:]
-        self._whole = kept
-        self._run = run
+        self._start, self._whole, self._run = start, kept, run
+
+    def _begins_with_preamble(self, run: _Run) -> int:
+        """The length of the preamble where ``run`` begins with it and goes on, else 0."""
+        length = len(self._preamble)
+        return length if len(run.ids) > length and run.ids[:length] == self._preamble else 0
 
     def _evaluate(self, run: _Run) -> Iterator[None]:
         """Read what is new in the text; yields after each slice of several tokens, ends early on the flag."""
@@ -383,7 +260,8 @@ class LlamaModel:
 
         ids, flag = run.ids, run.flag
         while not flag and len(self._read) < len(ids):
-            part = ids[len(self._read) : len(self._read) + _SLICE]
+            done = len(self._read)
+            part = ids[done : min(done + SLICE, self._start) if done < self._start else done + SLICE]
             array = (llama_cpp.llama_token * len(part))(*part)
             status = llama_cpp.llama_decode(self._context, llama_cpp.llama_batch_get_one(array, len(part)))
             if status and not flag:
@@ -393,8 +271,10 @@ class LlamaModel:
                 )
             if not status:
                 self._read += part
-                if len(part) == _SLICE and self._whole + _SLICE == len(self._read):
-                    self._whole += _SLICE
+                if len(self._read) == self._start or (len(part) == SLICE and self._whole == done):
+                    self._whole = len(self._read)
+                if self._prefixes and len(self._read) == self._start:
+                    self._prefixes.save(self._context, self._preamble)
             if len(part) > 1:
                 yield
 

@@ -135,6 +135,7 @@ class Floor:
         self._changed = threading.Condition()
         self._holder: StopFlag | None = None
         self._queue: list[StopFlag] = []
+        self._begun: list[StopFlag] = []  # those whose text the model has read, up to their end
         self._busy = self._closed = False
         self._rested = 0.0
 
@@ -142,11 +143,15 @@ class Floor:
         """Wait for the floor; false once ``flag`` is set or the floor is closed."""
         with self._changed:
             if self._holder is not flag:
-                self._queue.append(flag)
+                # Who gave way in mid-answer goes on before the next begins, or would wait for all of them.
+                begun = sum(one in self._begun for one in self._queue)
+                self._queue.insert(begun if flag in self._begun else len(self._queue), flag)
             try:
                 while not flag and not self._closed:
                     if not self._busy and (self._holder is flag or (self._is_free() and self._queue[:1] == [flag])):
                         self._holder, self._busy = flag, True
+                        if flag not in self._begun:
+                            self._begun.append(flag)
                         return True
                     self._changed.wait(_POLL_SECONDS)
                 return False
@@ -173,6 +178,8 @@ class Floor:
     def leave(self, flag: StopFlag) -> None:
         """Give the floor up, if ``flag`` has it."""
         with self._changed:
+            if flag in self._begun:
+                self._begun.remove(flag)
             if self._holder is flag:
                 self._holder = None
                 self._changed.notify_all()

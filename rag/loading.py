@@ -19,8 +19,9 @@ from rag.errors import ModelUnavailable, RagError
 from rag.llama import LlamaModel
 from rag.llm import ChatModel
 from rag.modelfiles import CATALOGUE, DEFAULT, Generation, ModelFile
+from rag.prefixes import default_folder
 from rag.records import Progress
-from rag.server import ServerModel
+from rag.server import ServerModel, server_host
 from rag.settings import Settings
 from rag.speeds import Speed, measure, memory_free, memory_needed
 
@@ -52,6 +53,7 @@ def open_model(found: models.Resolved, settings: Settings) -> ChatModel:
         context_tokens=settings.context_tokens,
         threads=settings.threads,
         seed=settings.seed,
+        prefixes=default_folder(),
     )
 
 
@@ -85,9 +87,15 @@ class ModelLoader:
     """Finds, pulls and loads the chat model in a thread, so that the quotes need not wait for it."""
 
     def __init__(
-        self, settings: Settings, model: ChatModel | None = None, catalogue: Mapping[str, ModelFile] = CATALOGUE
+        self,
+        settings: Settings,
+        model: ChatModel | None = None,
+        catalogue: Mapping[str, ModelFile] = CATALOGUE,
+        *,
+        patience: float = _LAST_WORDS_SECONDS,
     ) -> None:
-        """Load nothing yet; ``model`` is one that is there already."""
+        """Load nothing yet; ``model`` is one that is there already; replies are waited for ``patience`` seconds."""
+        self._patience = patience
         self.catalogue = catalogue
         self.given = settings.model
         self._settings = settings
@@ -205,11 +213,14 @@ class ModelLoader:
     @contextmanager
     def _alone(self, stop: threading.Event) -> Iterator[Loaded | None]:
         """Have nobody write with a model, nor load one; yields the one that is loaded."""
+        deadline = time.monotonic() + self._patience
         with self._changed:
             while self._writing or self._reserved or (self._future and not self._future.done()):
                 self._changed.wait(_POLL_SECONDS)
-                if stop.is_set():
+                if stop.is_set() or self._closed.is_set():
                     raise Abandoned
+                if time.monotonic() > deadline:
+                    raise ModelUnavailable("The model is busy with answers.", remedy="Measure again later.")
             self._reserved, future = True, self._future
         try:
             yield future.result() if future and not future.exception() else None
@@ -246,9 +257,9 @@ class ModelLoader:
 
     def _let_go(self, before: Future[Loaded] | None) -> None:
         """Wait until nobody writes or measures, and close the model that was there."""
-        deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        deadline = time.monotonic() + self._patience
         with self._changed:
-            while self._reserved or (self._writing and time.monotonic() < deadline and not self._closed.is_set()):
+            while not self._closed.is_set() and (self._reserved or (self._writing and time.monotonic() < deadline)):
                 self._changed.wait(_POLL_SECONDS)
         if before and not before.exception():  # which waits for a model that is still being loaded
             before.result().model.close()
@@ -260,5 +271,7 @@ class ModelLoader:
                 f"{found.name} is too small to answer from sources.", remedy="Name another with --model."
             )
         model = open_model(found, settings)
-        note = f"The question and its quotes are sent to {found.url}." if model.remote else found.note
+        # Of the URL the host alone: what stands before it may be a password, and every visitor reads this.
+        host = server_host(found.url) if found.url and model.remote else ""
+        note = f"Sent to {host}: the question and its quotes." if host else found.note
         return Loaded(model, found, note)

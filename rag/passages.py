@@ -6,12 +6,13 @@ either is shown, nor why somebody asks.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from rag.errors import PassageGone, ReadError
 from rag.houses import house_of_domain
-from rag.readers import raw_document
+from rag.readers.files import raw_document
 from rag.readers.text import decode, single_line
 from rag.records import Document, Voice
 from rag.store import Catalogue
@@ -19,6 +20,9 @@ from rag.twins import copied
 
 SOURCE_BYTES = 200_000
 """What is shown of a raw file; its end is seldom more than the letters of a picture."""
+
+# The mailbox is read message by message: half a second for this much.
+_LARGEST_MAILBOX = 200_000_000
 
 # A text has hardly a control character; of a PDF, a Word file or an Outlook message one in ten letters is one.
 _SELDOM = 100
@@ -128,6 +132,7 @@ def source(catalogue: Catalogue, corpus: Path, document_id: str) -> str:
     document = _document(catalogue, document_id)
     while document.parent:
         document = _document(catalogue, document.parent)
+    _check_size(corpus, document)
     try:
         raw = raw_document(corpus, document.path, document.id)
     except ReadError as error:
@@ -142,6 +147,17 @@ def source(catalogue: Catalogue, corpus: Path, document_id: str) -> str:
         raise PassageGone(f"{document.path} is not made of letters.", remedy="Open it with the program that made it.")
     rest = len(raw) - len(shown)
     return f"{text}\n\n… and {rest:,} bytes more" if rest else text
+
+
+def _check_size(corpus: Path, document: Document) -> None:
+    """Raise PassageGone for a mailbox that would be read for seconds to find one message in it."""
+    with contextlib.suppress(OSError):  # what cannot be read says so where it is read
+        size = (corpus / document.path).stat().st_size
+        if size > _LARGEST_MAILBOX:
+            raise PassageGone(
+                f"{document.path} has {size / 1e6:,.0f} MB: too much to look for one message in.",
+                remedy="Open it with your mail program.",
+            )
 
 
 def _document(catalogue: Catalogue, document_id: str) -> Document:

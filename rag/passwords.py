@@ -11,11 +11,11 @@ import base64
 import binascii
 import os
 import secrets
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from rag.errors import SettingsError
 from rag.guard import HOST, NO_PROXY, PORT, USER, Root, is_loopback, refuse
@@ -71,7 +71,8 @@ class Passwords:
     def __init__(self, users: Mapping[str, str]) -> None:
         """Let ``users`` in."""
         self._users = dict(users)
-        self._lines: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # A line for each name that is being tried, for as long as it is: a megabyte of names leaves nothing behind.
+        self._lines: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     def load(cls, file: Path | None) -> Passwords | None:
@@ -82,12 +83,13 @@ class Passwords:
         return cls(users) if users else None
 
     async def allow(self, user: str, password: str) -> bool:
-        """Whether ``user`` has that password, told one at a time for each user; a wrong one takes `WAIT` seconds.
+        """Whether ``user`` has that password, told one at a time for each name; a wrong one takes `WAIT` seconds.
 
-        Guesses that are sent at once thus gain nothing; other users, and whoever is in already, do not wait.
+        Guesses that are sent at once thus gain nothing; other users, and whoever is in already, do not wait. A name
+        that nobody has waits in a line of its own like any other, or the time would tell which names there are.
         """
         known = self._users.get(user)
-        async with self._lines[user if known else ""]:
+        async with self._lines.setdefault(user, asyncio.Lock()):
             # Compared in any case, so that the time does not tell which users there are.
             right = secrets.compare_digest(_bytes(password), _bytes(known or "")) and known is not None
             if not right:

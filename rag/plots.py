@@ -1,11 +1,12 @@
-"""An evaluation as a picture: bars with intervals, a latency distribution, a risk-coverage curve.
+"""An evaluation and a speed measurement as pictures.
 
-In: estimates, seconds, a curve. Out: a PNG file. It does not know where they come from.
+In: estimates, seconds, a curve, speeds. Out: a PNG file. It does not know where they come from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from rag.metrics import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, told apart by colour-blind readers; one colour a group, in this order.
 _COLOURS = ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#999999")
@@ -46,6 +48,35 @@ def draw(
 
     ``judged`` is the number of questions behind the curve. Raises RagError where the file cannot be written.
     """
+    with _figure(path, title) as figure:
+        grid = figure.add_gridspec(2, 2, width_ratios=(1.25, 1), wspace=0.08, hspace=0.1)
+        _bars(figure.add_subplot(grid[:, 0]), bars)
+        _latency(figure.add_subplot(grid[0, 1]), seconds)
+        _curve(figure.add_subplot(grid[1, 1]), curve, judged)
+
+
+def draw_speed(
+    path: Path,
+    *,
+    title: str,
+    waits: Mapping[str, Mapping[str, float]],
+    speeds: Mapping[str, Mapping[str, float]],
+    searches: Mapping[str, Sequence[tuple[int, float]]],
+) -> None:
+    """Draw seconds of what is waited for, tokens a second by who makes them, and milliseconds of a search by size.
+
+    Raises RagError where the file cannot be written.
+    """
+    with _figure(path, title) as figure:
+        grid = figure.add_gridspec(2, 2, wspace=0.08, hspace=0.1)
+        _grouped(figure.add_subplot(grid[:, 0]), "What one waits for", waits, "seconds")
+        _grouped(figure.add_subplot(grid[0, 1]), "Tokens", speeds, "tokens a second")
+        _sizes(figure.add_subplot(grid[1, 1]), searches)
+
+
+@contextmanager
+def _figure(path: Path, title: str) -> Iterator[Figure]:
+    """A figure to draw on, which is then written to ``path``."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -63,14 +94,41 @@ def draw(
         figure = Figure(figsize=_SIZE, layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15))
         FigureCanvasAgg(figure)
         figure.suptitle(title, x=0.012, ha="left", fontsize=15, fontweight="bold", parse_math=False)
-        grid = figure.add_gridspec(2, 2, width_ratios=(1.25, 1), wspace=0.08, hspace=0.1)
-        _bars(figure.add_subplot(grid[:, 0]), bars)
-        _latency(figure.add_subplot(grid[0, 1]), seconds)
-        _curve(figure.add_subplot(grid[1, 1]), curve, judged)
+        yield figure
         try:
             figure.savefig(path, format="png", dpi=_DOTS)
         except OSError as error:
             raise RagError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _grouped(axes: Axes, title: str, groups: Mapping[str, Mapping[str, float]], unit: str) -> None:
+    """Bars that lie, a group each, the longest first to be read."""
+    axes.set_title(title)
+    rows = [(f"{name}, {group}", value, number) for number, (group, bars) in enumerate(groups.items())
+            for name, value in bars.items()]  # fmt: skip
+    places = [place + 0.5 * number for place, (_, _, number) in enumerate(rows)]
+    for place, (_, value, number) in zip(places, rows, strict=True):
+        axes.barh(place, value, height=0.72, color=_COLOURS[number % len(_COLOURS)], zorder=2)
+        axes.text(value, place, f" {value:.3g}", va="center", ha="left", fontweight="bold")
+    axes.set_yticks(places, [name for name, _, _ in rows])
+    axes.set(xlabel=unit, xlim=(0, 1.15 * max((value for _, value, _ in rows), default=1.0)))
+    axes.invert_yaxis()
+    _tidy(axes, "x")
+    axes.tick_params(length=0)
+
+
+def _sizes(axes: Axes, searches: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+    axes.set_title("A search")
+    axes.set(xlabel="passages (log scale)", ylabel="milliseconds", xscale="log")
+    for number, (engine, points) in enumerate(searches.items()):
+        colour, style = _LINES[number % len(_LINES)]
+        sizes, times = zip(*sorted(points), strict=True)
+        axes.plot(sizes, times, color=colour, linestyle=style, linewidth=2.2, marker="o", label=engine)
+    slowest = max((time for points in searches.values() for _, time in points), default=1.0)
+    axes.set_ylim(0, 1.15 * slowest)
+    if searches:
+        axes.legend(frameon=False)
+    _tidy(axes, "both")
 
 
 def _bars(axes: Axes, bars: Sequence[tuple[str, str, Estimate]]) -> None:

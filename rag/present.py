@@ -16,15 +16,17 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from rag.assistant import Status
-from rag.comparing import Comparison, Row
 from rag.costs import written_per_second
-from rag.modelfiles import ModelFile
 from rag.prompts import speaker
 from rag.records import Answer, Hit, Quote, SyncReport
 from rag.sentences import one_line
+
+if TYPE_CHECKING:
+    from rag.comparing import Comparison, Row
+    from rag.modelfiles import ModelFile
+    from rag.status import Status
 
 _DIGEST = 20
 _COPIES = 3
@@ -243,7 +245,8 @@ def footnotes(answer: Answer) -> Iterator[str]:
     """What stands under an answer: what was withheld and why, then what it cost."""
     withheld = [sentence for sentence in answer.sentences if sentence.verdict == "withheld"]
     if withheld:
-        yield f"\n{len(withheld)} of {len(answer.sentences)} sentences withheld by the check:"
+        count = len(answer.sentences)
+        yield f"\n{len(withheld)} of {count} sentence{'' if count == 1 else 's'} withheld by the check:"
         for sentence in withheld:
             yield f"  - {label(sentence.text)} ({label(sentence.reason)})"
     if answer.sentences and not answer.text:

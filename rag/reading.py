@@ -29,8 +29,8 @@ from rag.attribution import attribute
 from rag.chunking import chunk_document
 from rag.errors import RagError
 from rag.houses import use
-from rag.readers import Reading, read
-from rag.records import Chunk, Document, Failure, SourceFile, Voice
+from rag.readers.files import Reading, read
+from rag.records import Chunk, Document, Failure, SourceFile, voice_facts, voice_from
 
 _DEATHS = 5
 _LONGEST_LINE = 200_000_000
@@ -345,19 +345,6 @@ def _cut_from(cut: Mapping[str, Any]) -> Cut:
         for start, end, voice in cut["chunks"]
     )
     return Cut(document, tuple(chunks))
-
-
-def voice_from(facts: Mapping[str, Any]) -> Voice:
-    """The voice that `voice_facts` wrote down."""
-    date, cue = facts["date"], facts["cue"]
-    return Voice(
-        **{**facts, "date": datetime.fromisoformat(date) if date else None, "cue": (cue[0], cue[1]) if cue else None}
-    )
-
-
-def voice_facts(voice: Voice) -> dict[str, object]:
-    """A voice as JSON can hold it."""
-    return {**asdict(voice), "date": voice.date.isoformat() if voice.date else None}
 
 
 # From here on: the child.

@@ -8,9 +8,9 @@ Offsets are character positions in ``Document.text``, ``end`` exclusive. Dates a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 Progress = Callable[[int, int | None, str], None]
 """Told what is done so far, the total if it is known, and what is being done; draws nothing itself."""
@@ -58,6 +58,19 @@ class Voice:
     def prose(self) -> bool:
         """Whether somebody says something here; signatures, disclaimers and header lines are not indexed."""
         return self.stretch == "words"
+
+
+def voice_facts(voice: Voice) -> dict[str, object]:
+    """A voice as JSON can hold it."""
+    return {**asdict(voice), "date": voice.date.isoformat() if voice.date else None}
+
+
+def voice_from(facts: Mapping[str, Any]) -> Voice:
+    """The voice that `voice_facts` wrote down."""
+    date, cue = facts["date"], facts["cue"]
+    return Voice(
+        **{**facts, "date": datetime.fromisoformat(date) if date else None, "cue": (cue[0], cue[1]) if cue else None}
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from rag.errors import CorpusMissing, FileVanished, ReadError
-from rag.readers import in_maildir, is_readable, open_source
+from rag.readers.names import in_maildir, is_readable
 from rag.records import SourceFile
 
 Known = Callable[[Sequence[str]], Mapping[str, SourceFile]]
@@ -160,6 +160,8 @@ def _file(path: str, status: os.stat_result) -> Sighting:
 
 def _hashed(root: Path, path: str) -> SourceFile:
     """The file as it is now. Raises ReadError."""
+    from rag.readers.files import open_source  # the readers take 40 ms, and most looks find nothing new
+
     try:
         with open_source(root, path) as file:
             status = os.fstat(file.fileno())

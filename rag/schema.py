@@ -23,8 +23,7 @@ from typing import Any
 
 from rag.embedding import Vectors
 from rag.errors import IndexDamaged
-from rag.reading import voice_facts, voice_from
-from rag.records import Chunk, Document, Failure, Hit, Role, SourceFile
+from rag.records import Chunk, Document, Failure, Hit, Role, SourceFile, voice_facts, voice_from
 
 FILE = "catalogue.sqlite"
 

@@ -128,6 +128,9 @@ class ServerModel:
         """Take a URL with or without ``/v1``; without ``name``, ask the server; raises ModelFailed."""
         self.remote = not _is_loopback(server_host(url))
         self._url = url.rstrip("/").removesuffix("/chat/completions").removesuffix("/v1") + "/v1"
+        parts = urlsplit(self._url)
+        # What stands before the host may be a password, and errors are read by every visitor of the page.
+        self._shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         self._client = self._open()
         self._lock = threading.Lock()
         self._connections: set[_Connection] = set()
@@ -190,7 +193,7 @@ class ServerModel:
             )
         except (httpx.InvalidURL, ImportError, ValueError, OSError) as error:
             raise ModelFailed(
-                f"{self._url} cannot be asked ({type(error).__name__}): {str(error)[:200]}.",
+                f"{self._shown} cannot be asked ({type(error).__name__}): {str(error)[:200]}.",
                 remedy="Mend the URL, RAG_API_KEY (ASCII only) or the proxy of the environment (http only).",
             ) from error
 
@@ -204,7 +207,7 @@ class ServerModel:
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         except (ValueError, LookupError, TypeError, RecursionError) as error:
-            raise ModelFailed(f"{self._url} names no model.", remedy="Pass the model's name.") from error
+            raise ModelFailed(f"{self._shown} names no model.", remedy="Pass the model's name.") from error
 
     def _pieces(self, body: Mapping[str, Any], connection: _Connection) -> Generator[Piece, None, None]:
         import httpx
@@ -256,13 +259,13 @@ class ServerModel:
                 connection.cut = connection.cut or delta.cut
                 yield delta
         if not finished and not connection.interrupted:
-            raise ModelFailed(f"{self._url} broke off in the middle of an answer.", remedy="See the server's log.")
+            raise ModelFailed(f"{self._shown} broke off in the middle of an answer.", remedy="See the server's log.")
 
     def _delta(self, data: str) -> Delta:
         try:
             event = json.loads(data)
             if error := event.get("error"):
-                raise ModelFailed(f"{self._url} failed: {str(error)[:200]}", remedy="See the server's log.")
+                raise ModelFailed(f"{self._shown} failed: {str(error)[:200]}", remedy="See the server's log.")
             choice: dict[str, Any] = next(iter(event.get("choices") or ()), {})
             delta = choice.get("delta") or {}
             thought = delta.get("reasoning_content") or delta.get("reasoning") or ""
@@ -275,7 +278,7 @@ class ServerModel:
             )
         except (ValueError, AttributeError, TypeError, OverflowError, RecursionError) as error:
             raise ModelFailed(
-                f"{self._url} sent what is no completion: {data[:200]}",
+                f"{self._shown} sent what is no completion: {data[:200]}",
                 remedy="Check that it is an OpenAI-compatible server.",
             ) from error
 
@@ -289,13 +292,13 @@ class ServerModel:
                 remedy="Ask for fewer quotes, or start the server with a larger context.",
             )
         raise ModelFailed(
-            f"{self._url} answered with status {response.status_code}: {excerpt}",
+            f"{self._shown} answered with status {response.status_code}: {excerpt}",
             remedy="See the server's log; a 401 or 403 wants RAG_API_KEY.",
         )
 
     def _unreachable(self, error: Exception) -> ModelFailed:
         return ModelFailed(
-            f"{self._url} cannot be used: {error or type(error).__name__}.",
+            f"{self._shown} cannot be used: {error or type(error).__name__}.",
             remedy="Check that the server runs and that the URL is right.",
         )
 

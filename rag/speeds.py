@@ -6,6 +6,7 @@ models are had, and measures alone: whoever calls it sees to it that nobody else
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -19,10 +20,10 @@ from pathlib import Path
 from rag.costs import read_per_second, written_per_second
 from rag.downloads import write_atomically
 from rag.errors import ModelFailed
-from rag.llama import physical_cores
 from rag.llm import ChatModel
 from rag.modelfiles import ModelFile
 from rag.records import Turn, Usage
+from rag.tuning import physical_cores
 
 _WRITTEN_TOKENS = 48
 _LEAST_WRITTEN = 8
@@ -136,28 +137,45 @@ def _place() -> Path:
 # Beside weights and cache: the buffers that llama.cpp computes in, of which the logits of a slice are the largest.
 _BUFFERS = 200_000_000
 
+# Where Linux tells of containers: limit, use, and which part of the use are files that it drops when memory is wanted
+# (the weights of a model that was closed are such); first as cgroup v2 names them, then as v1.
+_GROUPS = Path("/sys/fs/cgroup")
+_ACCOUNTS = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+)
+
 
 def memory_needed(model: ModelFile, context_tokens: int) -> int:
     """About how many bytes of memory the model takes: its weights, the cache of a full context, buffers."""
     return model.size + model.cache * context_tokens + _BUFFERS
 
 
-def memory_total() -> int | None:
+def memory_total(groups: Path = _GROUPS) -> int | None:
     """The bytes of memory that this process may use; None where the system does not tell."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
         return None
-    try:  # a container's share, or "max"
-        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
-    except (OSError, ValueError):
-        return total
+    return min([total, *(limit for limit, _ in _shares(groups))])
 
 
-def memory_free(meminfo: Path = Path("/proc/meminfo")) -> int | None:
+def memory_free(meminfo: Path = Path("/proc/meminfo"), groups: Path = _GROUPS) -> int | None:
     """The bytes of memory that can be had without swapping; None where the system does not tell."""
     try:
         lines = meminfo.read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, ValueError, IndexError, StopIteration):
         return None
+    return min([free, *(max(0, limit - used) for limit, used in _shares(groups))])
+
+
+def _shares(groups: Path) -> list[tuple[int, int]]:
+    """A container's share of the memory and what it uses of it, as far as there is one (none is told as "max")."""
+    shares: list[tuple[int, int]] = []
+    for limit, used, droppable in _ACCOUNTS:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            rows = (groups / limit).with_name("memory.stat").read_text(encoding="ascii").splitlines()
+            cached = int(dict(row.split(" ", 1) for row in rows)[droppable])
+            shares.append((int((groups / limit).read_text()), int((groups / used).read_text()) - cached))
+    return shares

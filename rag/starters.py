@@ -12,13 +12,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from itertools import chain, islice, zip_longest
 from threading import Lock
-from typing import Any, Protocol
+from typing import Protocol
 
 from rag.attribution import legal_marks
 from rag.comparing import Comparison
+from rag.contents import Said
 from rag.copies import FUNCTION_WORDS
 from rag.figures import figures
 from rag.houses import houses_named
@@ -35,36 +37,6 @@ LONGEST = 90
 # Claims and questions of each kind that are tried: a search each, and one for each house that is compared.
 _TRIED, _EACH, _COMPARED = 8, 3, 4
 
-# Passages that are looked at, the first of each of the newest documents before any second one.
-_DOCUMENTS, _PASSAGES = 200, 400
-# CROSS JOIN keeps SQLite from reading all 200,000 passages of an index in place of those of 200 documents: 100 ms.
-_NEWEST = """
-WITH newest AS (SELECT id, date AS sent FROM documents ORDER BY date DESC, id DESC LIMIT ?),
-said AS (
-    SELECT number, sent, row_number() OVER (PARTITION BY document_id ORDER BY number) AS place
-    FROM newest CROSS JOIN chunks ON document_id = newest.id WHERE copy_of IS NULL
-)
-SELECT document_id, house, person, role, terms, text FROM said JOIN chunks USING (number)
-ORDER BY place, sent DESC, number LIMIT ?
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A passage, who speaks in it, and its figures and companies as canonical terms."""
-
-    document: str
-    house: str | None
-    person: str | None
-    role: str
-    terms: str
-    text: str
-
-
-def newest(read: Callable[..., Iterator[Any]]) -> list[Said]:
-    """The first passages of the newest documents, without copies; ``read`` runs SQL."""
-    return [Said(*row) for row in read(_NEWEST, (_DOCUMENTS, _PASSAGES))]
-
 
 class Index(Protocol):
     """What is asked of a `rag.store.Catalogue`."""
@@ -77,7 +49,7 @@ class Index(Protocol):
         """A number that grows with every change."""
 
     def newest(self) -> list[Said]:
-        """As `newest`."""
+        """As `rag.contents.newest`."""
 
 
 class Starters:
@@ -160,6 +132,8 @@ _AFTER = (
 _PHRASE = re.compile(rf"\b{_BEFORE}\s((?:[a-z][a-z-]{{3,}}\s){{1,2}}[a-z][a-z-]{{3,}}){_AFTER}")
 _NAME = re.compile(rf"(?<=[a-z,;]\s)(?:[A-Z][\w&-]*\w)(?:\s[A-Z][\w&-]*\w)?{_AFTER}")
 _THING = re.compile(rf"\b(?:[Tt]he)\s([a-z]{{4,}}){_AFTER}")
+# Below it an amount says nothing by itself: "Who mentions $2?" asks for whatever costs that.
+_LEAST_AMOUNT = 100
 _MEASURED = re.compile(r"(?:usd|eur|gbp|jpy|cny|chf|hkd)\d")
 _DAYS = frozenset(
     one.casefold() for names in (calendar.day_name, calendar.day_abbr, calendar.month_name, calendar.month_abbr)
@@ -181,7 +155,8 @@ Subjects = Mapping[str, Sequence[Said]]
 def subjects(said: Sequence[Said], found: Finder, *, least: int = 2) -> Subjects:
     """What ``found`` finds in so many documents or voices: what is rare and yet said by several houses comes first.
 
-    What nearly everybody speaks of is left out. A thing is named by its commonest writing.
+    What nearly everybody speaks of is left out. A thing is named by its commonest writing; one of capitals
+    alone ("ETF") or of digits alone ("$430") is last, for who is new to the matter makes nothing of it.
     """
     passages: dict[str, list[Said]] = {}
     written: dict[str, Counter[str]] = {}
@@ -192,15 +167,20 @@ def subjects(said: Sequence[Said], found: Finder, *, least: int = 2) -> Subjects
     speaking = {name for one in said for name in (one.house, one.person) if name}
     names = {word for name in speaking for word in name.split()}
 
-    def worth(key: str) -> tuple[float, str]:
+    called = {key: texts.most_common(1)[0][0] for key, texts in written.items()}
+
+    def worth(key: str) -> tuple[bool, float, str]:
         row = passages[key]
-        return -(1 + min(len(_voices(row)), _MOST)) * math.log(1 + len(said) / len(row)), key
+        speakers = len({one.house for one in row if one.house}) or len(_voices(row))
+        text = called[key]
+        bare = text.isupper() if text[0].isalpha() else not any(map(str.isalpha, text))
+        return bare, -(1 + min(speakers, _MOST)) * math.log(1 + len(said) / len(row)), key
 
     rare = max(_FEW, len(said) // _COMMON)
     ranked = sorted(
         (key for key, row in passages.items() if len(_voices(row)) >= least and len(row) <= rare), key=worth
     )
-    best = ((written[key].most_common(1)[0][0], passages[key]) for key in ranked)
+    best = ((called[key], passages[key]) for key in ranked)
     return {text: row for text, row in best if names.isdisjoint(text.split()) and not houses_named(text)}
 
 
@@ -225,7 +205,7 @@ def _things(one: Said) -> Iterator[tuple[str, str]]:
 
 def _amounts(one: Said) -> Iterator[tuple[str, str]]:
     for figure in figures(one.text) if _MEASURED.search(one.terms) else ():
-        if _MEASURED.match(figure.canonical):
+        if _MEASURED.match(figure.canonical) and Decimal(figure.value) >= _LEAST_AMOUNT:
             yield figure.canonical, one_line(one.text[figure.start : figure.end])
 
 
@@ -297,14 +277,15 @@ _CLAIM = re.compile(r"[A-Z](?:[^\"“”?!:;()\[\]|*_#<>\n.…]|\.(?=\S)){24,}\.
 
 def claims(said: Sequence[Said]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Sentences on what several houses speak of, then those subjects alone, each with the houses; the best first."""
-    several = {**_said_by_several(said, _amounts), **_said_by_several(said, _named)}
+    amounts, names = _said_by_several(said, _amounts), _said_by_several(said, _named)
+    several = {**amounts, **names}
     held = {pair: [subject for subject in several if subject in pair[0]] for pair in _sentences(said)}
     for (sentence, house), named in sorted(held.items(), key=lambda pair: (-len(pair[1]), pair[0])):
         others = [name for subject in named for name in several[subject] if name != house]
         if others:
             yield sentence, (house, *dict.fromkeys(others))[:_COMPARED]
-    for subject, houses in sorted(several.items(), key=lambda pair: -len(pair[1])):
-        yield subject, houses[:_COMPARED]
+    for subject in filter(None, chain.from_iterable(zip_longest(amounts, names))):
+        yield subject, several[subject][:_COMPARED]
 
 
 def _said_by_several(said: Sequence[Said], found: Finder) -> dict[str, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from unicodedata import combining, normalize
 
 if TYPE_CHECKING:
-    from snowballstemmer import Stemmer
+    from Stemmer import Stemmer
 
 _TOKEN = re.compile(r"[^\W_]+")
 # FTS5's stemmer takes nothing longer; base64 and hashes are not words.
@@ -45,6 +45,6 @@ def stem(token: str) -> str:
 
 @cache
 def _stemmer() -> Stemmer:
-    import snowballstemmer
+    import Stemmer  # snowballstemmer imports 30 languages with it, in 40 ms
 
-    return snowballstemmer.stemmer("porter")
+    return Stemmer.Stemmer("porter")

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from rag.contents import Contents
+from rag.contents import Contents, Said, newest
 from rag.embedding import Vectors
 from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
 from rag.facets import Facets, facets
@@ -46,7 +46,6 @@ from rag.schema import (
     replace_file,
     translated,
 )
-from rag.starters import Said, newest
 
 _FILTERS = 16
 _OWN_FACTS = frozenset({"fingerprint", "generation", "identity"})

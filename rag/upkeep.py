@@ -55,7 +55,8 @@ class Upkeep:
         self._state = State()
         self._turn = threading.Lock()
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._stops: set[threading.Event] = set()  # of the sync under way, and of those that wait for their turn
+        self._closed = False
         self._unfollow = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -65,9 +66,26 @@ class Upkeep:
         return self._state
 
     def run(self, work: Work, stop: threading.Event | None = None, progress: Progress | None = None) -> SyncReport:
-        """Do ``work`` when it is its turn, and let all see how far it is. Raises what ``work`` raises."""
+        """Do ``work`` when it is its turn, and let all see how far it is.
+
+        Raises what ``work`` raises, and Stopped where it was stopped before its turn came.
+        """
+        stop = stop or threading.Event()
+        with self._lock:
+            if self._closed:
+                raise Stopped
+            self._stops.add(stop)
+        try:
+            return self._run(work, stop, progress)
+        finally:
+            with self._lock:
+                self._stops.discard(stop)
+
+    def _run(self, work: Work, stop: threading.Event, progress: Progress | None) -> SyncReport:
         with self._turn:
-            self._stop = stop = stop or threading.Event()
+            if stop.is_set():
+                self._note(syncing=False, outcome=Stopped())
+                raise Stopped
             self._note(syncing=True)
 
             def tell(done: int, total: int | None, doing: str) -> None:
@@ -89,21 +107,22 @@ class Upkeep:
     def begin(self) -> None:
         """Sync in the background, unless a sync is under way."""
         with self._lock:
-            if self._state.syncing:
+            if self._closed or self._state.syncing:
                 return
             self._state = replace(self._state, syncing=True)  # the second of two visitors finds it begun
-            self._stop = stop = threading.Event()
+            self._stops.add(stop := threading.Event())
         self._start(lambda: self._once(stop), "sync")
 
     def stop(self) -> None:
-        """Stop the sync under way; what it has committed is kept. A follower in the middle of one ends with it."""
-        if self._state.syncing:  # else the event is that of the follower's last sync, and would end it
-            self._stop.set()
+        """Stop the sync under way and those that wait; what is committed is kept. A follower ends with its sync."""
+        with self._lock:
+            for stop in self._stops:
+                stop.set()
 
     def follow(self, wanted: bool) -> None:
         """Keep the index equal to the corpus in the background from now on, or no longer."""
         with self._lock:
-            if wanted == self._state.following:
+            if self._closed or wanted == self._state.following:
                 return
             self._unfollow.set()
             if wanted:
@@ -113,17 +132,29 @@ class Upkeep:
         if wanted:
             self._start(lambda: self._follow(stop), "follower")
 
+    def follow_until(
+        self, stop: threading.Event, tell: Callable[[SyncReport], None], complain: Callable[[RagError], None]
+    ) -> None:
+        """Keep the index equal to the corpus, in this thread, until ``stop`` is set; see `rag.watching.follow`."""
+        follow(self._corpus, lambda settle: self._sync(settle=settle, stop=stop), stop, tell, complain)
+
     def close(self) -> None:
         """Stop everything, and wait until it has."""
-        self._unfollow.set()
-        self._stop.set()
-        for thread in self._threads:
+        with self._lock:
+            self._closed = True
+            self._unfollow.set()
+            threads = list(self._threads)
+        self.stop()
+        for thread in threads:
             thread.join(timeout=_JOIN_SECONDS)
 
     def _start(self, target: Callable[[], None], name: str) -> None:
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        self._threads.append(threading.Thread(target=target, name=name, daemon=True))
-        self._threads[-1].start()
+        with self._lock:
+            if self._closed:
+                return
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            self._threads.append(threading.Thread(target=target, name=name, daemon=True))
+            self._threads[-1].start()
 
     def _once(self, stop: threading.Event) -> None:
         with contextlib.suppress(RagError, Stopped):  # the state tells of them
@@ -131,13 +162,7 @@ class Upkeep:
 
     def _follow(self, stop: threading.Event) -> None:
         try:
-            follow(
-                self._corpus,
-                lambda settle: self._sync(settle=settle, stop=stop),
-                stop,
-                lambda report: self.on_change(report),
-                lambda error: self.on_trouble(error),
-            )
+            self.follow_until(stop, lambda report: self.on_change(report), lambda error: self.on_trouble(error))
         except RagError as error:
             with self._lock:
                 self._state = replace(self._state, outcome=error, number=self._state.number + 1)

@@ -11,18 +11,17 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from rag.errors import RagError, ReadError
-from rag.readers import READERS
+from rag.readers.names import SUFFIXES
 from rag.scanning import require_corpus
 
 MAX_BYTES = 25_000_000
 """The largest file that is taken; a larger mailbox is copied into the folder."""
-
-SUFFIXES = tuple(READERS)
 
 # A file system takes 255 bytes of a name; a letter can be 4 of them, and the number of a second one goes in between.
 _LONGEST = 180
@@ -30,6 +29,9 @@ _READ = 1000
 _FORBIDDEN = re.compile(r'[<>:"|?*]+')
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)")
 _SAME_NAME = 10_000
+
+# One upload at a time looks for a name: where that is taken before it is filled, an equal one would find it empty.
+_naming = threading.Lock()
 
 
 def safe_name(name: str) -> str:
@@ -83,22 +85,30 @@ def too_large() -> ReadError:
 
 
 def _copied(file: Path, name: str, corpus: Path) -> str:
-    for candidate in _names(name):
-        target = corpus / candidate
-        try:
-            # Taken by its name first: a rename alone would put itself over a file that came meanwhile.
-            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except FileExistsError:
-            if _same(file, target):
-                return candidate
-            continue
-        try:
-            _fill(file, target)
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
-        return candidate
+    with _hidden(file, corpus) as part, _naming:
+        for candidate in _names(name):
+            try:
+                _put(part, corpus / candidate)
+            except FileExistsError:
+                if not _same(file, corpus / candidate):
+                    continue
+            return candidate
     raise ReadError(f"There are {_SAME_NAME:,} files of this name.", remedy="Give it another.")
+
+
+def _put(part: Path, target: Path) -> None:
+    """Give ``part`` a name that nobody has: a rename alone would put itself over a file that came meanwhile."""
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT and some network disks know no second name; there the name is taken first
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            os.replace(part, target)
+        except OSError:
+            os.unlink(target)
+            raise
 
 
 def _names(name: str) -> Iterator[str]:
@@ -114,15 +124,16 @@ def _same(file: Path, target: Path) -> bool:
     return target.read_bytes() == file.read_bytes()
 
 
-def _fill(file: Path, target: Path) -> None:
-    # A hidden file is in no index: the corpus may be read at any moment.
-    handle, part = tempfile.mkstemp(dir=target.parent, prefix=".upload-")
+@contextlib.contextmanager
+def _hidden(file: Path, corpus: Path) -> Iterator[Path]:
+    """A whole copy of ``file`` that is in no index, for the corpus may be read at any moment."""
+    handle, part = tempfile.mkstemp(dir=corpus, prefix=".upload-")
     try:
         with os.fdopen(handle, "wb") as out, file.open("rb") as source:
             shutil.copyfileobj(source, out)
             out.flush()
             os.fsync(out.fileno())
-        os.replace(part, target)
+        yield Path(part)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(part)

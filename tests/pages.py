@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from rag.assistant import Assistant
 
-CLOSED_WITHIN = 3.0
+CLOSED_WITHIN = 10.0
 """Seconds within which a model is to be stopped; a second on a machine that does nothing else."""
 
 
@@ -150,6 +150,7 @@ class ScriptedAssistant:
     replies: list[ScriptedReply] = field(default_factory=list)
     opens: str = ""
     suggesting: threading.Event = field(default_factory=threading.Event)
+    comparing: threading.Event = field(default_factory=threading.Event)
     settings: Settings = field(default_factory=lambda: Settings(corpus=Path("corpus"), index=Path("index")))
 
     def __post_init__(self) -> None:
@@ -157,11 +158,14 @@ class ScriptedAssistant:
 
     def ask(self, question: str, history: Sequence[Exchange] = (), **filters: object) -> ScriptedReply:
         self.asked.append((question, tuple(history), filters))
-        self.replies.append(self.script.get(question, lambda: replace(plain(), searched=question))())
+        reply = self.script.get(question, lambda: replace(plain(), searched=question))()
+        self.replies.append(replace(reply, settings=self.settings))
         return self.replies[-1]
 
     def compare(self, claim: str, **filters: object) -> Comparison:
         self.asked.append((claim, (), filters))
+        if claim == "slow":
+            self.comparing.wait(10)
         if claim == "broken":
             raise IndexMissing("There is no index.", remedy="Build it.")
         said = quote(claim, title=claim, house=claim, person=claim, path=claim)
@@ -181,7 +185,11 @@ class ScriptedAssistant:
         return Facets({"Morgan Stanley": 3, "Bernstein": 12}, days, {"own": 14, "quoted": 5}, {"email": 12, "note": 4})
 
     def status(self) -> ScriptedStatus:
-        return ScriptedStatus()
+        return ScriptedStatus(model=self.settings.model or "scripted")
+
+    def chosen(self, model: str) -> None:
+        """Have another visitor choose ``model``."""
+        self.settings = replace(self.settings, model=model)
 
     def passage(self, document_id: str, start: int = 0, end: int = 0) -> Opened:
         text = self.opens or document_id
@@ -304,16 +312,18 @@ def free_port() -> int:
 
 
 def put(page: Page, question: str) -> None:
-    """Ask, and wait until the question is taken: a click while an exchange is still ending does nothing.
-
-    Look and click are one step in the page: between two, the box empties and the click asks nothing.
-    """
-    box = page.get_by_label("Question", exact=True)
+    """Ask, and wait until the question is taken: while an exchange is still ending it is refused, in words."""
+    box, note = page.get_by_label("Question", exact=True), page.locator("#rag-note")
     box.fill(question)
-    button = page.get_by_role("button", name="Ask", exact=True).element_handle()
-    deadline = time.monotonic() + 10
-    while box.evaluate("(box, button) => box.value && (button.click(), true)", button) and time.monotonic() < deadline:
-        page.wait_for_timeout(100)
+    button = page.get_by_role("button", name="Ask", exact=True)
+    deadline = time.monotonic() + 20
+    while box.input_value() and time.monotonic() < deadline:
+        button.click()
+        page.wait_for_function(
+            "([box, note]) => !box.value || note.innerText.includes('being written')",
+            arg=[box.element_handle(), note.element_handle()],
+        )
+        page.wait_for_timeout(50)
     assert not box.input_value()
 
 

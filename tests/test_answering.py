@@ -8,6 +8,8 @@ import pytest
 
 from rag import Assistant, Settings
 from rag.errors import ModelFailed, PromptTooLong
+from rag.loading import Loaded, ModelLoader
+from rag.models import Resolved
 from rag.prompts import NOT_FOUND, REFUSAL
 from tests.fakes import ScriptedModel, WordEmbedder
 
@@ -180,6 +182,25 @@ def test_a_model_that_cannot_be_had_leaves_the_quotes_and_says_so(settings: Sett
         answer = desk.ask(QUESTION).answer
         assert (answer.refused, answer.model, bool(answer.quotes)) == (False, None, True)
         assert "no-such-model" in answer.note
+
+
+class Elsewhere(ModelLoader):
+    """Loads a model of a server on another machine."""
+
+    model = ScriptedModel("It is $5M [1].")
+    model.remote = True
+
+    def _load(self, *_: object) -> Loaded:
+        return Loaded(self.model, Resolved("http://ann:secret@gpu.example", url="http://ann:secret@gpu.example"))
+
+
+def test_a_question_that_waited_is_not_sent_to_a_server_chosen_meanwhile(settings: Settings) -> None:
+    with open_desk(settings, ScriptedModel()) as desk:
+        desk.loader = Elsewhere(settings)
+        answer = desk.ask(QUESTION).answer
+    assert Elsewhere.model.asked == []
+    assert answer.quotes
+    assert "go to gpu.example; this one was not sent" in answer.note
 
 
 def test_a_model_too_small_to_answer_writes_no_prose(

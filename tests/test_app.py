@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from tests.pages import CLOSED_WITHIN, Desk, Said, ScriptedAssistant, ScriptedRe
 from tests.test_cli import Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
     from rag.assistant import Assistant
 
@@ -41,7 +42,31 @@ pytestmark = [
 ROOT = Path(app.__file__).parent
 WAITING = 16
 SERIOUS = ("serious", "critical")
-TABS = ["Ask", "Compare", "Inbox", "Costs", "Models"]
+TABS = {
+    "Ask": "#rag-talk .rag-prose",
+    "Compare": ".rag-houses table",
+    "Inbox": "#rag-documents table",
+    "Costs": ".rag-answers tbody tr",
+    "Models": ".rag-model",
+}
+"""What is on each tab, once there is an answer and a comparison."""
+
+QUESTION = "what did Bernstein say about the $5M?"
+CONTRAST = """box => {
+  const dot = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const paint = colour => { dot.fillStyle = colour; dot.fillRect(0, 0, 1, 1); };
+  const luminance = () => [...dot.getImageData(0, 0, 1, 1).data].slice(0, 3).map(part => part / 255)
+    .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+  paint(getComputedStyle(document.body).backgroundColor);
+  paint(getComputedStyle(box).backgroundColor);
+  const behind = luminance();
+  paint(getComputedStyle(box, "::placeholder").color);
+  const [dim, bright] = [behind, luminance()].sort((one, other) => one - other);
+  return (bright + 0.05) / (dim + 0.05);
+}"""
+"""JavaScript: how the placeholder of a box stands out from it."""
+
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
@@ -105,6 +130,26 @@ def test_of_many_calls_at_once_some_wait_and_the_others_are_refused() -> None:
     assert found.count(200) <= AT_ONCE["ask"] + WAITING
     assert len(assistant.asked) <= AT_ONCE["ask"]
     assert took < 2 * CLOSED_WITHIN
+
+
+@pytest.mark.parametrize("route", ["run/ask", "run/ask/", "api/ask", "api/ask/"])
+def test_no_route_goes_round_the_queue(scripted: Desk, route: str) -> None:
+    def call(_: int) -> int:
+        return httpx.post(
+            f"{scripted.url}gradio_api/{route}", json={"data": ["past the queue"]}, timeout=20
+        ).status_code
+
+    with ThreadPoolExecutor(30) as pool:
+        found = set(pool.map(call, range(30)))
+    assert found == {404}
+    assert "past the queue" not in [question for question, *_ in scripted.assistant.asked]
+
+
+def test_what_was_sent_and_never_dropped_is_not_left_behind() -> None:
+    with app.listening(cast("Assistant", ScriptedAssistant()), port=free_port()) as url:
+        kept = Path(httpx.post(f"{url}gradio_api/upload", files={"files": b"left behind"}).json()[0])
+        assert kept.is_file()
+    assert not kept.exists()
 
 
 def test_nothing_listens_beyond_loopback_whatever_gradio_was_told(scripted: Desk) -> None:
@@ -182,7 +227,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             deadline.start()
             assert process.stdout is not None
             url = process.stdout.readline().strip()
-            answer = asked_over_http(url, "what does Bernstein say about the $5M?")
+            answer = asked_over_http(url, QUESTION)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate()
             deadline.cancel()
@@ -214,27 +259,59 @@ def test_the_program_asks_nothing_of_any_other_host(run: Run) -> None:
 # What a browser sees of the whole page
 
 
+def views(page: Page, url: str) -> Iterator[str]:
+    """Go through the whole page as a visitor does; yields the name of what is to be seen, when it is all there."""
+    page.goto(url)
+    page.locator("[data-question]").first.wait_for()
+    yield "before a question"
+    put(page, QUESTION)
+    page.locator("#rag-talk .rag-prose .rag-chip").wait_for()
+    page.get_by_text("Thought for").click()
+    yield "an answer"
+    page.locator("#rag-talk .rag-prose .rag-chip").click()
+    page.locator("dialog mark").first.wait_for()
+    yield "the reader"
+    page.keyboard.press("Escape")
+    page.locator("dialog").wait_for(state="hidden")
+    page.get_by_role("button", name="All mail").click()
+    page.get_by_role("button", name="Clear filters").wait_for()
+    for tab, holds in TABS.items():
+        page.get_by_role("tab", name=tab, exact=True).click()
+        if tab == "Compare":
+            page.get_by_label("Claim", exact=True).fill("the $5M claim is wrong")
+            page.get_by_role("button", name="Compare", exact=True).click()
+        page.locator(holds).first.wait_for()
+        yield f"{tab}, below the open filter bar"
+
+
 @pytest.mark.parametrize("look", LOOKS.values(), ids=list(LOOKS))
 def test_no_view_has_a_serious_fault_of_accessibility(browser: Browser, served: Served, look: dict[str, Any]) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    def faults(view: str) -> list[str]:
-        found = Axe().run(page).response["violations"]
-        return [f"{view}: {one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in SERIOUS]
-
-    page = browser.new_page(**look)
-    page.goto(f"{served.url}?__theme={look.get('color_scheme', 'light')}")
-    page.get_by_role("button", name="Ask", exact=True).wait_for()
-    found = faults("empty")
-    put(page, "what did Bernstein say about the $5M?")
-    page.locator("#rag-talk .rag-prose").wait_for()
-    page.get_by_text("Thought for").click()
-    for tab in TABS:
-        page.get_by_role("tab", name=tab, exact=True).click()
-        page.wait_for_timeout(500)
-        found += faults(tab)
+    page, found = browser.new_page(**look, reduced_motion="reduce"), []
+    for view in views(page, f"{served.url}?__theme={look.get('color_scheme', 'light')}"):
+        faults = Axe().run(page).response["violations"]
+        found += [f"{view}: {one['id']}: {one['nodes'][0]['html']}" for one in faults if one["impact"] in SERIOUS]
     page.close()
     assert found == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_selected_tab_stands_out_from_the_page(browser: Browser, served: Served, theme: str) -> None:
+    def luminance(rgb: str) -> float:
+        parts = [int(part) / 255 for part in rgb.removeprefix("rgb(").removesuffix(")").split(",")]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto(f"{served.url}?__theme={theme}")
+    tab = page.get_by_role("tab", name="Ask", exact=True)  # Axe passes over it, for its line is a pseudo-element.
+    text = tab.evaluate("tab => getComputedStyle(tab).color")
+    tab.evaluate("tab => { tab.style.backgroundColor = 'var(--body-background-fill)'; }")  # the page's own
+    behind = tab.evaluate("tab => getComputedStyle(tab).backgroundColor")
+    page.close()
+    dim, bright = sorted(map(luminance, (text, behind)))
+    assert (bright + 0.05) / (dim + 0.05) >= 4.5
 
 
 def test_the_whole_page_asks_no_other_host_and_its_console_is_clean(browser: Browser, served: Served) -> None:
@@ -243,26 +320,19 @@ def test_the_whole_page_asks_no_other_host_and_its_console_is_clean(browser: Bro
     page.on("request", lambda request: hosts.add(httpx.URL(request.url).host))
     page.on("console", lambda line: said.append(line.text) if line.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(served.url)
-    put(page, "what did Bernstein say about the $5M?")
-    page.locator("#rag-talk .rag-prose").wait_for()
-    for tab in TABS:
-        page.get_by_role("tab", name=tab, exact=True).click()
-        page.wait_for_timeout(500)
+    seen = list(views(page, served.url))
     page.close()
+    assert len(seen) == len(TABS) + 3
     assert (hosts, said) == ({"127.0.0.1"}, [])
 
 
-@pytest.mark.parametrize("width", [390, 800, 1280])
-def test_no_tab_is_wider_than_the_screen(browser: Browser, served: Served, width: int) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 844})
-    page.goto(served.url)
-    wide = []
-    for tab in TABS:
-        page.get_by_role("tab", name=tab, exact=True).click()
-        page.wait_for_timeout(300)
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            wide.append(tab)
+def test_no_view_is_wider_than_the_screen(browser: Browser, served: Served) -> None:
+    page, wide = browser.new_page(), []
+    for view in views(page, served.url):
+        for width in (390, 800, 1280):
+            page.set_viewport_size({"width": width, "height": 844})
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                wide.append((view, width))
     page.close()
     assert wide == []
 
@@ -271,5 +341,35 @@ def test_all_tabs_fit_on_a_phone(browser: Browser, served: Served) -> None:
     page = browser.new_page(**LOOKS["phone"])
     page.goto(served.url)
     page.get_by_role("button", name="Ask", exact=True).wait_for()
-    assert [tab.inner_text() for tab in page.get_by_role("tab").all() if tab.is_visible()] == TABS
+    tabs = [tab for tab in page.get_by_role("tab").all() if tab.is_visible()]
+    assert [tab.inner_text() for tab in tabs] == list(TABS)
     page.close()
+
+
+def test_what_is_pressed_is_large_enough_for_a_thumb(browser: Browser, served: Served) -> None:
+    page, small = browser.new_page(**LOOKS["phone"], reduced_motion="reduce"), set[str]()
+    # A dot is also a row of the table, a row of the inbox is pressed as a whole, and a chip has an edge around it.
+    pressed = (
+        "button:visible:not(.rag-dot, .rag-open, .rag-chip), [role=tab]:visible, summary:visible, textarea:visible"
+    )
+    for view in views(page, served.url):
+        heights = page.locator(pressed).evaluate_all(
+            "all => all.map(one => [one.getBoundingClientRect().height, one.innerText || one.className])"
+        )
+        assert heights
+        small |= {f"{view}: {name}" for height, name in heights if 0 < height < 44}
+    page.close()
+    assert small == set()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("tab", "box"), [("Ask", "Question"), ("Compare", "Claim"), ("Inbox", "Title or author")])
+def test_what_an_empty_box_asks_for_can_be_read(
+    browser: Browser, served: Served, theme: str, tab: str, box: str
+) -> None:
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto(f"{served.url}?__theme={theme}")
+    page.get_by_role("tab", name=tab, exact=True).click()
+    contrast = page.get_by_label(box, exact=True).evaluate(CONTRAST)  # Axe passes over a placeholder.
+    page.close()
+    assert contrast >= 4.5

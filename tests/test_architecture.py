@@ -12,7 +12,10 @@ import pytest
 import rag
 
 PACKAGE = Path(rag.__file__).parent
-HEAVY = ("torch", "sentence_transformers", "transformers", "chromadb", "gradio", "llama_cpp", "mcp")
+HEAVY = (
+    *("torch", "sentence_transformers", "transformers", "onnx", "onnxruntime"),
+    *("chromadb", "gradio", "llama_cpp", "mcp"),
+)
 
 # Lowest first; a module imports only from lower rows, and from its own row only what stands to its left.
 LAYERS = (
@@ -22,14 +25,16 @@ LAYERS = (
     ("readers", "replies", "quotations", "cues", "asides", "prose", "turns", "attribution", "chunking", "reading"),
     ("scanning", "uploads", "copies", "amounts", "statements", "stances", "comparing"),
     ("polarity", "evidence", "turning", "checks", "citations"),
-    ("weights", "bert", "embedding", "reranking", "llm", "llama", "server", "modelfiles", "downloads", "models"),
+    ("tuning", "weights", "bert", "exported", "embedding", "reranking"),
+    ("llm", "vocabulary", "gguf", "prefixes", "llama"),
+    ("server", "modelfiles", "downloads", "models"),
     ("ownership", "lexicon", "schema", "conditions", "facets", "contents", "starters", "store"),
     ("history", "vectors", "imap", "mirror"),
     ("duplicates", "indexing", "watching", "upkeep", "twins", "passages", "retrieval", "quoting", "gate"),
     ("fitting", "costs"),
-    ("speeds", "loading", "answering", "assistant"),
+    ("speeds", "loading", "status", "answering", "assistant"),
     ("__init__", "present", "receipts", "page", "guard", "passwords", "arguments", "console", "inbox"),
-    ("metrics", "questionsets", "evaluation", "judging", "plots", "scorecard", "bench"),
+    ("metrics", "questionsets", "evaluation", "judging", "plots", "scorecard", "limits", "scaling", "bench"),
     ("cli", "__main__"),
 )
 ORDER = [name for row in LAYERS for name in row]
@@ -106,6 +111,16 @@ def test_what_needs_no_model_loads_no_heavy_library(code: str, tmp_path: Path) -
 def test_the_public_names_are_exactly_those_that_exist() -> None:
     assert sorted(rag.__all__) == rag.__all__
     assert all(hasattr(rag, name) for name in rag.__all__)
+
+
+def test_asking_loads_nothing_that_only_reading_mail_or_checking_prose_needs() -> None:
+    code = (
+        "import rag.assistant, rag.present, sys; "
+        "print([name for name in ('reading', 'readers.files', 'attribution', 'duplicates', 'citations', 'starters',"
+        " 'comparing') if f'rag.{name}' in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_no_module_is_longer_than_a_reader_s_patience() -> None:

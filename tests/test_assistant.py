@@ -173,3 +173,18 @@ def test_a_question_in_a_wrong_encoding_can_be_asked(desk: Assistant) -> None:
 
 def test_the_last_day_of_the_calendar_is_a_day(desk: Assistant) -> None:
     assert desk.search("chips", until="9999-12-31")
+
+
+_LEFT_AT_ONCE = """
+import sys
+from rag import Assistant, Settings
+desk = Assistant.open(Settings.load(corpus=sys.argv[1], index=sys.argv[2]))
+desk.sync()
+desk.preload()
+"""
+
+
+def test_a_process_may_end_while_its_models_are_being_loaded(settings: Settings) -> None:
+    command = [sys.executable, "-c", _LEFT_AT_ONCE, str(settings.corpus), str(settings.index)]
+    codes = [subprocess.run(command, capture_output=True).returncode for _ in range(4)]
+    assert codes == [0, 0, 0, 0]

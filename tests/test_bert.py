@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.bert import Bert, readable
-from rag.embedding import SentenceTransformerEmbedder, _built_in
+from rag import bert
+from rag.bert import graph, readable
+from rag.embedding import _built_in
+from rag.exported import Runner
 
 TEXTS = ["What did Bernstein say about the $5M?", "", "price " * 600, "Größe — 価格", " x \n y "]
 
@@ -22,11 +24,38 @@ def copy(tmp_path: Path) -> Path:
     return folder
 
 
-def test_its_vectors_are_those_of_sentence_transformers() -> None:
-    bert = Bert(_built_in())
-    rows = np.vstack([bert.embed(text) for text in TEXTS])
-    assert rows.dtype == np.float32
-    assert rows == pytest.approx(SentenceTransformerEmbedder().embed(TEXTS), abs=2e-6)
+@pytest.fixture(scope="module")
+def reference() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """What sentence-transformers itself makes of the texts, each alone."""
+    code = (
+        "import json, sys; from sentence_transformers import SentenceTransformer as S;"
+        "texts = json.load(sys.stdin); model = S(sys.argv[1], device='cpu', local_files_only=True);"
+        "rows = [model.encode(text, normalize_embeddings=True).tolist() for text in texts]; print(json.dumps(rows))"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, str(_built_in())]
+    done = subprocess.run(command, input=json.dumps(TEXTS), capture_output=True, text=True, check=True)
+    return np.array(json.loads(done.stdout.splitlines()[-1]), np.float32)
+
+
+def test_the_exact_graph_s_vectors_are_those_of_sentence_transformers(reference: np.ndarray) -> None:
+    rows = Runner(_built_in(), graph(_built_in(), exact=True)).embed(TEXTS)
+    assert rows == pytest.approx(reference, abs=2e-6)
+
+
+def test_the_small_graph_s_vectors_point_where_those_of_sentence_transformers_do(reference: np.ndarray) -> None:
+    rows = Runner(_built_in(), graph(_built_in(), exact=False)).embed(TEXTS)
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-5)
+    assert (rows * reference).sum(axis=1).min() > 0.97
+
+
+def test_no_weight_of_the_small_graph_can_overflow_sixteen_bits() -> None:
+    assert 255 * bert._LARGEST_WEIGHT * 2 < 2**15
+    rounded, _ = bert._rounded(np.array([[1.1, -2.0, 0.1], [0.0, 0.0, 0.0]], np.float32), bert._LARGEST_WEIGHT)
+    assert rounded.tolist() == [[35, -63, 3], [0, 0, 0]]
+
+
+def test_the_same_weights_give_the_same_graph() -> None:
+    assert graph(_built_in(), exact=False) == graph(_built_in(), exact=False)
 
 
 def test_the_built_in_model_is_readable(copy: Path) -> None:
@@ -54,12 +83,3 @@ def test_a_model_with_a_further_module_is_not_readable(copy: Path) -> None:
     dense = {"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformers.models.Dense"}
     path.write_text(json.dumps([*json.loads(path.read_text()), dense]))
     assert not readable(copy)
-
-
-def test_a_question_is_embedded_without_torch() -> None:
-    code = (
-        "import sys; from rag.embedding import SentenceTransformerEmbedder as E; E().embed(['why?']);"
-        "print({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from rag.attribution import attribute
 from rag.chunking import chunk_document
-from rag.readers import mail, read
+from rag.readers import mail
+from rag.readers.files import read
 from rag.records import Document, Failure, SourceFile
 from tests import test_outlook, test_pdf, test_tnef, test_word
 

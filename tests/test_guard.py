@@ -119,6 +119,23 @@ def test_what_is_no_request_passes_through() -> None:
     assert seen == ["lifespan"]
 
 
+@pytest.mark.parametrize("headers", [[], [(b"host", b"localhost"), (b"origin", b"http://localhost")]])
+def test_a_web_socket_is_refused_from_wherever(headers: list[tuple[bytes, bytes]]) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def inner(*_: Any) -> None:  # noqa: ANN401 - ASGI
+        raise AssertionError
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:  # noqa: ANN401 - ASGI
+        sent.append(message)
+
+    asyncio.run(Guard(inner, "127.0.0.1", NO_PROXY)({"type": "websocket", "headers": headers}, receive, send))
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
 def test_the_policy_names_no_other_host() -> None:
     assert "//" not in CSP
     assert "*" not in CSP

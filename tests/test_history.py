@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
+
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from rag import Assistant, Settings, SyncReport
 from rag.history import remember
@@ -20,6 +25,27 @@ def test_a_sync_that_changed_something_is_kept_over_a_restart(settings: Settings
 def test_a_sync_that_found_nothing_is_not_kept(desk: Assistant) -> None:
     desk.sync()
     assert len(desk.history().syncs) == 1
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.floats() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["syncs", "skipped", "skipped_count", "unopened", "path", "reason", "at"]), inner
+            )
+        ),
+    ).map(json.dumps)
+    | st.sampled_from(["{", "", "[" * 100_000, '{"syncs": [{"at": "2026-01-02", "left_out": {}}]}'])
+)
+def test_a_damaged_history_is_no_error(desk: Assistant, stored: str) -> None:
+    desk._known().remember("syncs", stored)
+    found = desk.history()
+    assert all(isinstance(path, str) for path in found.skipped)
+    assert isinstance(found.skipped_count, int)
+    assert found.syncs == ()
 
 
 def test_only_the_last_twenty_are_kept(desk: Assistant) -> None:

@@ -48,6 +48,32 @@ def test_who_waits_for_the_model_knows_how_many_come_first_and_gets_it_in_that_o
     assert served == flags
 
 
+def test_who_gave_way_in_mid_answer_goes_on_before_the_next_begins() -> None:
+    floor, pause = Floor(), threading.Event()
+    begun, other, new = Flag(), Flag(), Flag()
+    assert floor.take(begun)
+    floor.rest()
+    assert floor.take(other)  # waits until the first was away for a second
+    served: list[Flag] = []
+
+    def wait_for_the_floor(flag: Flag) -> None:
+        if floor.take(flag):
+            served.append(flag)
+            floor.rest()
+            floor.leave(flag)
+
+    threads = [threading.Thread(target=wait_for_the_floor, args=(flag,)) for flag in (new, begun)]
+    for thread, flag in zip(threads, (new, begun), strict=True):
+        thread.start()
+        while not floor.before(flag):
+            pause.wait(0.01)
+    floor.rest()
+    floor.leave(other)
+    for thread in threads:
+        thread.join(10)
+    assert served == [begun, new]
+
+
 def test_who_gives_up_waiting_leaves_the_queue() -> None:
     floor = Floor()
     assert floor.take(Flag())

@@ -7,6 +7,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +16,7 @@ import pytest
 
 from rag import Assistant, Settings
 from rag.errors import ModelUnavailable
-from rag.loading import Abandoned
+from rag.loading import Abandoned, ModelLoader
 from rag.modelfiles import Generation, ModelFile
 from rag.models import models_folder
 from tests import tiny_gguf
@@ -175,6 +176,29 @@ def test_a_measurement_waits_for_replies_and_can_be_stopped(desk: Assistant) -> 
     with pytest.raises(Abandoned):
         desk.loader.measure("first", stop=stop)
     assert list(prose)
+
+
+def test_a_measurement_does_not_wait_for_ever_behind_a_reply_that_nobody_reads(
+    settings: Settings, catalogue: MappingProxyType[str, ModelFile], scripted: ScriptedModel
+) -> None:
+    loader = ModelLoader(settings, scripted, catalogue, patience=0.1)
+    with (
+        closing(loader),
+        loader.using(stop=threading.Event()),
+        pytest.raises(ModelUnavailable, match="busy") as told,
+    ):
+        loader.measure("first", stop=threading.Event())
+    assert told.value.remedy
+
+
+def test_a_measurement_that_waits_ends_with_the_desk(
+    settings: Settings, catalogue: MappingProxyType[str, ModelFile], scripted: ScriptedModel
+) -> None:
+    loader = ModelLoader(settings, scripted, catalogue)
+    with loader.using(stop=threading.Event()):
+        threading.Timer(0.2, loader.close).start()
+        with pytest.raises(Abandoned):
+            loader.measure("first", stop=threading.Event())
 
 
 def test_what_is_not_here_is_not_measured(desk: Assistant) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.errors import ReadError
-from rag.readers import READERS
+from rag.readers.files import READERS
 from rag.readers.mail import MAX_MESSAGE, is_mbox, is_message, parse, split_mbox
 from rag.readers.mime import MAX_DEPTH, MAX_PARTS
 from rag.readers.parsed import Attachment

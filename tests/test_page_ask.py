@@ -62,7 +62,7 @@ def test_the_receipt_of_an_answer_can_be_kept(tab: Page) -> None:
     put(tab, "What is fair value?")
     tab.locator("#rag-talk .rag-prose", has_text="$41 [1]").wait_for()
     with tab.expect_download() as saved:
-        tab.get_by_role("button", name="Receipt", exact=True).click()
+        tab.get_by_role("button", name="Save receipt").click()
     kept = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))
     assert saved.value.suggested_filename == "receipt.json"
     assert kept["answer"] == answered().text
@@ -209,7 +209,7 @@ def test_an_answer_can_be_kept_as_markdown(tab: Page) -> None:
     put(tab, "What is fair value?")
     tab.locator("#rag-talk .rag-prose").wait_for()
     with tab.expect_download() as saved:
-        tab.get_by_role("button", name="Markdown").click()
+        tab.get_by_role("button", name="Save as Markdown").click()
     assert saved.value.suggested_filename == "answer.md"
     assert "[1] Bernstein (Ann Lee), 27 Jan 2025" in Path(saved.value.path()).read_text(encoding="utf-8")
 
@@ -226,6 +226,55 @@ def test_copy_takes_the_answer_and_its_quotes(browser: Browser, scripted: Desk) 
     assert "fair value at $41 [1]" in copied
     assert "2025/chips.eml" in copied
     page.close()
+
+
+def test_copy_works_where_the_browser_gives_no_clipboard(browser: Browser, scripted: Desk) -> None:
+    page = browser.new_page()
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.add_init_script("document.addEventListener('copy', () => { window.copied = getSelection().toString(); })")
+    page.goto(scripted.url)
+    page.get_by_role("button", name="Copy", exact=True).click()
+    page.locator("#rag-note", has_text="nothing to copy").wait_for()
+    put(page, "What is fair value?")
+    page.locator("#rag-talk .rag-prose").wait_for()
+    page.get_by_role("button", name="Copy", exact=True).click()
+    page.locator("#rag-note", has_text="Copied.").wait_for()
+    assert "fair value at $41 [1]" in page.evaluate("window.copied")
+    assert page.evaluate("document.activeElement.innerText") == "Copy"
+    page.close()
+
+
+@pytest.mark.parametrize(("typed", "told"), [("", "Write a question first."), ("x" * 2001, "2,000 are the most.")])
+def test_a_question_that_cannot_be_asked_leaves_the_answer_before(tab: Page, typed: str, told: str) -> None:
+    put(tab, "What is fair value?")
+    tab.locator("#rag-talk .rag-prose", has_text="$41 [1]").wait_for()
+    box = tab.get_by_label("Question", exact=True)
+    box.fill(typed)
+    box.press("Enter")
+    tab.locator("#rag-note", has_text=told).wait_for()
+    assert tab.locator("#rag-note").is_visible()
+    assert tab.locator("#rag-talk .rag-prose").count() == 1
+    assert tab.locator("#rag-talk h2").all_inner_texts() == ["What is fair value?"]
+    assert tab.locator(".rag-card").count() == 1
+    assert box.input_value() == typed
+    with tab.expect_download():
+        tab.get_by_role("button", name="Save receipt").click()
+
+
+def test_who_asks_while_an_answer_streams_is_told_and_keeps_his_question(tab: Page, scripted: Desk) -> None:
+    before = len(scripted.assistant.replies)
+    put(tab, "slow")
+    tab.locator(".rag-draft").wait_for()
+    box = tab.get_by_label("Question", exact=True)
+    box.fill("next")
+    box.press("Enter")
+    tab.locator("#rag-note", has_text="press Stop, or wait").wait_for()
+    assert box.input_value() == "next"
+    reply_to(scripted, "slow", before).close()
+    tab.locator("#rag-talk .rag-prose").wait_for()
+    put(tab, "next")
+    tab.locator("#rag-talk h2", has_text="next").wait_for()
+    assert tab.locator("#rag-note").inner_text() == ""
 
 
 def test_an_open_thought_stays_open_while_the_prose_streams(tab: Page, scripted: Desk) -> None:
@@ -260,3 +309,31 @@ def test_a_greeting_that_comes_late_replaces_no_answer(browser: Browser, scripte
     page.wait_for_timeout(1000)
     assert page.locator("#rag-talk .rag-prose").count() == 1
     page.close()
+
+
+def test_the_greeting_is_read_from_its_beginning_on_a_low_screen(browser: Browser, scripted: Desk) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 300})
+    page.goto(scripted.url)
+    page.get_by_role("button", name="What is fair value?").wait_for()
+    page.wait_for_timeout(300)
+    talk = page.locator("#rag-talk")
+    assert talk.evaluate("talk => talk.scrollHeight > talk.clientHeight")
+    assert talk.evaluate("talk => talk.scrollTop") == 0
+    page.close()
+
+
+def test_a_question_goes_to_another_server_only_once_the_page_has_said_so(browser: Browser, scripted: Desk) -> None:
+    page, question = browser.new_page(), "What is fair value?"
+    page.goto(scripted.url)
+    page.get_by_text("No other service is asked.").wait_for()
+    asked = len(scripted.assistant.asked)
+    scripted.assistant.chosen("http://ann:secret@gpu.example:8080")
+    page.get_by_label("Question", exact=True).fill(question)
+    page.get_by_role("button", name="Ask", exact=True).click()
+    page.locator("#rag-note", has_text="now go to http://gpu.example:8080: ask again").wait_for()
+    assert len(scripted.assistant.asked) == asked
+    page.get_by_role("button", name="Ask", exact=True).click()
+    page.get_by_text("Model: http://gpu.example:8080.").wait_for()
+    scripted.assistant.chosen("")
+    page.close()
+    assert scripted.assistant.asked[-1][0] == question

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.assistant import Status
 from rag.page import cards
 from rag.present import printable
 from rag.records import Sentence
+from rag.status import Status
 from tests.pages import OURS, Reader, answered, quote
 
 
@@ -85,7 +85,7 @@ def test_without_prose_the_note_says_why() -> None:
 def test_prose_that_failed_the_check_leaves_the_quotes() -> None:
     drawn = cards.final(answered("", sentences=(Sentence("B.", (), "withheld", "no citation"),)))
     assert "the quotes are the answer" in drawn
-    assert "1 of 1 sentences withheld" in drawn
+    assert "1 of 1 sentence withheld" in drawn
 
 
 def test_without_a_passage_that_is_said() -> None:
@@ -100,7 +100,7 @@ def test_prose_is_marked_until_it_is_checked() -> None:
 
 @pytest.mark.parametrize(
     ("model", "told"),
-    [("r1-1.5b", "Nothing leaves this machine."), ("http://gpu.example:8080", "Model: http://gpu.example:8080.")],
+    [("r1-1.5b", "No other service is asked."), ("http://gpu.example:8080", "Model: http://gpu.example:8080.")],
 )
 def test_the_head_says_what_is_asked_and_where_the_question_goes(model: str, told: str) -> None:
     drawn = cards.head(status(model))

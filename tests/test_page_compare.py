@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from playwright.sync_api import expect
 
 from rag.comparing import Comparison, Row
 from rag.page import compare
@@ -165,7 +166,18 @@ def test_of_two_claims_at_once_the_second_is_shown_last(comparing: Page) -> None
     for claim in ("Capex will fall", "Capex will rise"):
         box.fill(claim)
         box.press("Enter")
-    comparing.locator(".rag-houses caption", has_text="Capex will rise").wait_for()
+    expect(comparing.locator(".rag-houses caption")).to_have_text("Capex will rise")
+
+
+def test_a_comparison_that_ends_late_replaces_no_newer_one(comparing: Page, scripted: Desk) -> None:
+    comparing.get_by_label("Claim").fill("slow")
+    comparing.get_by_label("Claim").press("Enter")
+    comparing.get_by_text("Comparing the houses").wait_for()
+    comparing.get_by_role("button", name="Capex will fall").click()
+    comparing.locator(".rag-houses caption", has_text="Capex will fall").wait_for()
+    scripted.assistant.comparing.set()
+    comparing.wait_for_timeout(1000)
+    assert comparing.locator(".rag-houses caption").inner_text() == "Capex will fall"
 
 
 def test_a_comparison_fits_on_a_phone(comparing: Page) -> None:

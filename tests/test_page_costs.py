@@ -130,10 +130,10 @@ def costly() -> ScriptedReply:
 def test_an_answer_adds_its_cost_and_a_cleared_talk_has_none() -> None:
     assistant, talk = ScriptedAssistant({"q": costly}), Conversation()
     *_, last = converse(cast("Assistant", assistant), "q", Limits(), talk)
-    assert [cost.usage for cost in talk.costs] == [USAGE]
+    assert [cost.usage for cost in talk.past.costs] == [USAGE]
     assert "140 written (40 thought) at 14/s" in last.content
     talk.clear()
-    assert talk.costs == []
+    assert talk.past.costs == []
 
 
 def test_a_table_of_prices_that_cannot_be_used_stops_the_page_before_it_is_served(tmp_path: Path) -> None:
@@ -170,14 +170,17 @@ def test_each_visitor_sees_his_own_session(browser: Browser, page: Page, scripte
     other = browser.new_page()
     other.goto(scripted.url)
     other.get_by_role("tab", name="Costs").click()
-    other.get_by_text("No answer yet").wait_for()
+    other.locator(".rag-costs h2").first.wait_for()
+    shown = other.locator(".rag-costs").inner_text()
     other.close()
+    assert "No answer yet" in shown
 
 
 def test_another_price_of_electricity_is_counted_with_at_once(page: Page) -> None:
     page.get_by_role("tab", name="Costs").click()
     page.get_by_label("USD for a kilowatt-hour").fill("0")
     page.get_by_text("Electricity is taken at 0 USD").wait_for()
+    assert page.locator(".rag-answers tfoot td").last.inner_text() == "$0"
 
 
 def test_the_costs_fit_on_a_phone(page: Page) -> None:

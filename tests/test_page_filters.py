@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from playwright.sync_api import expect
 
 from rag.page.filters import Limits, label, of_houses, one_of
 from tests.pages import Served, put
@@ -42,7 +43,7 @@ def test_what_is_set_is_told_in_a_line(limits: Limits, words: str) -> None:
 
 
 def test_a_bar_without_a_condition_says_that_all_is_searched() -> None:
-    assert label(Limits()) == "All mail"
+    assert label(Limits()) == "Filters: all mail"
 
 
 def test_limits_are_what_the_assistant_takes() -> None:
@@ -127,15 +128,15 @@ def test_a_date_that_is_none_is_told_where_the_question_is_asked(page: Page) -> 
     page.get_by_label("Until", exact=True).fill("soon")
     line(page, "until soon").wait_for()
     put(page, "what about chips?")
-    page.locator(".rag-prose", has_text="until is 'soon', which is no date.").wait_for()
+    expect(page.locator("#rag-talk .rag-prose")).to_contain_text("until is 'soon', which is no date.")
 
 
 def test_own_or_quoted_words_and_kinds_are_chosen_with_their_counts(page: Page) -> None:
     page.get_by_label("Kind").click()
     page.get_by_role("option", name="Notes and files (1)").click()
-    page.get_by_label("Voice").click()
+    page.get_by_label("Whose words").click()
     page.get_by_role("option", name="Own words (3)").click()
-    line(page, "own words · notes and files").wait_for()
+    expect(line(page, "own words · notes and files")).to_be_visible()
 
 
 def test_clear_takes_every_condition_away(page: Page) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rag.page.inbox import TICK
 from tests.pages import Served
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def test_dropped_files_are_added_listed_and_found_and_what_fails_is_told(
     inbox.locator(".rag-drop input").set_input_files([tmp_path / "zinc.md", tmp_path / "broken.pdf"])
     came = inbox.get_by_text("zinc.md: added as zinc.md")
     came.wait_for()
-    inbox.get_by_text("broken.pdf: could not be read").wait_for()
+    assert "broken.pdf: could not be read" in inbox.get_by_role("status").filter(has=came).inner_text()
     inbox.get_by_role("button", name="Zinc is dear", exact=True).first.wait_for(state="attached")
     assert served.desk.search("zinc Peru", k=1)[0].document.path == "zinc.md"
     inbox.locator("summary", has_text="Not readable (1)").click()
@@ -122,17 +123,47 @@ def test_re_index_reads_what_has_landed_and_ends(inbox: Page, served: Served) ->
     inbox.get_by_role("button", name="Re-index now").click()
     inbox.locator("#rag-documents").get_by_role("button", name="Tin is cheap").wait_for()
     inbox.get_by_text("1 added").wait_for()
+    assert not served.desk.upkeep.state.syncing
 
 
 def test_a_follower_shows_what_lands_without_a_touch(inbox: Page, served: Served) -> None:
-    inbox.get_by_label("Follow the inbox").check()
+    inbox.get_by_label("Index new mail by itself").check()
     inbox.get_by_text("New mail shows up by itself.").wait_for()
     (served.corpus / "lead.md").write_text("---\ntitle: Lead is heavy\ndate: 2025-02-03\n---\n\nLead is heavy.\n")
     inbox.locator("#rag-documents").get_by_role("button", name="Lead is heavy").wait_for()
     assert served.desk.upkeep.state.following
-    inbox.get_by_label("Follow the inbox").uncheck()
+    inbox.get_by_label("Index new mail by itself").uncheck()
     inbox.get_by_text("New mail waits until").wait_for()
     assert not served.desk.upkeep.state.following
+
+
+def test_only_who_looks_at_the_tab_has_it_looked_up_again(browser: Browser, served: Served) -> None:
+    page, asked = browser.new_page(), list[str]()
+    page.clock.install()
+    page.goto(served.url)
+    page.get_by_role("tab", name="Inbox").click()
+    page.locator("#rag-documents table").wait_for()
+    with page.expect_request(lambda request: request.method == "POST"):
+        page.clock.run_for(2 * TICK)
+    page.get_by_role("tab", name="Ask").click()
+    page.get_by_label("Question", exact=True).wait_for()
+    page.wait_for_timeout(500)  # What was under way has been sent by then.
+    page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    page.clock.run_for(20 * TICK)
+    page.wait_for_timeout(500)
+    page.close()
+    assert asked == []
+
+
+def test_on_a_phone_a_row_is_low_and_can_be_hit(inbox: Page) -> None:
+    inbox.set_viewport_size({"width": 390, "height": 844})
+    rows = inbox.locator("#rag-documents tr", has=inbox.get_by_role("button", name="The five million", exact=True))
+    height = rows.evaluate("row => row.offsetHeight")
+    rows.click(position={"x": 200, "y": height - 4})
+    inbox.get_by_role("dialog", name="The five million").wait_for()
+    inbox.keyboard.press("Escape")
+    inbox.set_viewport_size({"width": 1280, "height": 900})
+    assert 44 <= height <= 64
 
 
 def test_the_tab_fits_on_a_phone(inbox: Page, served: Served) -> None:

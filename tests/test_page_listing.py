@@ -44,7 +44,7 @@ def test_no_text_becomes_markup(text: str) -> None:
         listing.table(Listing(), text),
         listing.folds([one], history, [Failure(text, text)], ([Twin(text, text)], 1), [HouseCount(text, 1, DAY)]),
         listing.standing(State(syncing=True, done=1, total=2, doing=text), None),
-        listing.standing(State(outcome=CorpusMissing(text, remedy=text)), {"files": 1, "documents": 1, "chunks": 1}),
+        listing.standing(State(outcome=CorpusMissing(text, remedy=text)), {"files": 1, "documents": 1, "passages": 1}),
         listing.empty(Path("/" + text.replace("\0", ""))),
     ):
         Drawn(drawn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import httpx
 import hypothesis
 import pytest
 from hypothesis import given
@@ -265,6 +267,38 @@ def test_what_is_not_here_is_not_used(served: tuple[str, Assistant], settled: li
     assert "Pull it first" in models.act(served[1], ModelJobs(served[1]), "use", "away")
 
 
+def test_what_another_visitor_removes_meanwhile_is_not_used(
+    served: tuple[str, Assistant], settled: list[str], place: Path
+) -> None:
+    jobs, path, told = ModelJobs(served[1]), models_folder() / "here.gguf", list[str]()
+    kept, before = path.read_bytes(), served[1].loader.choice
+    using = threading.Thread(target=lambda: told.append(models.act(served[1], jobs, "use", "here")))
+    with jobs._lock:  # as `remove` holds it
+        using.start()
+        using.join(0.3)
+        path.unlink()
+    using.join(20)
+    path.write_bytes(kept)
+    assert "Pull it first" in told[0]
+    assert served[1].loader.choice.name == before.name
+
+
+def test_how_a_job_ended_is_told_for_a_minute(served: tuple[str, Assistant], settled: list[str]) -> None:
+    job = Job("verify", "here", ended=time.monotonic(), told="here: the sha256 is right.")
+    assert job.told in models.drawn(served[1], job)
+    assert job.told not in models.drawn(served[1], replace(job, ended=job.ended - models.TOLD - 1))
+
+
+@pytest.mark.parametrize("data", [None, 7, [], {"action": {}, "name": 7}])
+def test_a_press_that_was_made_by_hand_does_nothing(
+    served: tuple[str, Assistant], settled: list[str], data: object
+) -> None:
+    events = httpx.get(f"{served[0]}config").json()["dependencies"]
+    pressed = next(one for one in events if one["api_name"] == "pressed")
+    body = {"data": [""] * len(pressed["inputs"]), "fn_index": pressed["id"], "event_data": data, "session_hash": "x"}
+    assert httpx.post(f"{served[0]}gradio_api/run/predict", json=body, timeout=20).status_code == 200
+
+
 # ------------------------------------------------------------------------------------------------ browser
 
 
@@ -325,6 +359,16 @@ def test_the_models_fit_on_a_phone(tab: Page) -> None:
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     heights = tab.locator(".rag-model button").evaluate_all("all => all.map(one => one.offsetHeight)")
     assert min(heights) >= 44
+
+
+def test_what_was_told_is_gone_when_the_tab_is_opened_again(tab: Page) -> None:
+    told = tab.locator(".rag-said")
+    tab.get_by_role("button", name="Use here").click()
+    told.get_by_text("It answers from the next question on.").wait_for()
+    tab.get_by_role("tab", name="Ask").click()
+    tab.get_by_role("tab", name="Models").click()
+    told.get_by_text("It answers").wait_for(state="detached")
+    assert told.get_attribute("role") == "status"
 
 
 def test_a_model_of_ones_own_is_shown_as_the_one_in_use() -> None:

@@ -168,22 +168,42 @@ def test_the_reader_is_opened_and_closed_by_keyboard_and_gives_the_focus_back(pa
 def test_a_document_can_be_read_as_it_was_sent(page: Page) -> None:
     page.locator("#rag-talk .rag-prose .rag-chip").click()
     page.get_by_role("button", name="As it was sent").click()
-    page.locator("dialog pre", has_text="Message-ID: <1@bernsteinsg.com>").wait_for()
+    page.locator("dialog pre").wait_for()
+    assert "Message-ID: <1@bernsteinsg.com>" in page.locator("dialog pre").inner_text()
     page.get_by_role("button", name="As it is read").click()
-    page.locator("dialog mark", has_text="$5M is wrong").wait_for()
+    page.locator("dialog mark").first.wait_for()
+    assert "$5M is wrong" in page.locator("dialog mark").first.inner_text()
+
+
+def test_words_that_are_marked_up_to_beyond_the_edge_leave_the_reader_open(page: Page) -> None:
+    page.locator("#rag-talk .rag-prose .rag-chip").click()
+    page.locator("dialog mark").first.wait_for()
+    box = page.locator("dialog .rag-reader-text").bounding_box()
+    assert box is not None
+    inside, beside = (box["x"] + 60, box["y"] + 60), (box["x"] - 100, box["y"] + 60)
+    for begin, end in ((inside, beside), (beside, inside)):
+        page.mouse.move(*begin)
+        page.mouse.down()
+        page.mouse.move(*end, steps=3)
+        page.mouse.up()
+        assert page.locator("dialog").is_visible()
+    page.mouse.click(*beside)
+    assert page.locator("dialog").is_hidden()
 
 
 def test_a_document_that_is_gone_is_told_in_the_reader(page: Page) -> None:
     page.evaluate("document.querySelector('.rag-card .rag-chip').dataset.passage = '0'.repeat(32)")
     page.locator(".rag-card .rag-chip").first.click()
-    page.locator("dialog", has_text="no longer in the index").wait_for()
+    page.locator("dialog h2", has_text="This cannot be shown").wait_for()
+    assert "no longer in the index" in page.locator("dialog").inner_text()
 
 
 def test_a_program_that_does_not_answer_is_told_in_the_reader(page: Page) -> None:
     page.route("**/component_server/", lambda route: route.abort())
     page.locator("#rag-talk .rag-prose .rag-chip").click()
-    page.locator("dialog", has_text="The program did not answer").wait_for()
+    page.locator("dialog h2", has_not_text="Opening").wait_for()
     page.unroute("**/component_server/")
+    assert "The program did not answer" in page.locator("dialog").inner_text()
 
 
 def test_the_reader_fills_a_phone_and_no_more(page: Page) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -73,7 +74,8 @@ def test_filters_reach_the_search() -> None:
 def test_an_unusable_question_is_told_and_not_asked(question: str, told: str) -> None:
     assistant = ScriptedAssistant()
     (screen,) = ask(assistant, question)
-    assert told in screen.content
+    assert told in screen.told
+    assert screen.refused
     assert not screen.accepted
     assert assistant.asked == []
 
@@ -121,7 +123,70 @@ def test_what_ends_after_a_clear_is_not_remembered() -> None:
     next(screens), next(screens)
     talk.clear()
     *_, _last = screens
-    assert (talk.said, talk.past) == ([], [])
+    assert (talk.past.said, talk.past.exchanges) == ([], [])
+
+
+def test_a_question_after_a_clear_is_alone_though_the_search_before_it_goes_on() -> None:
+    assistant, talk = ScriptedAssistant({"old": silent, "new": plain}), Conversation()
+    old = ask(assistant, "old", talk)
+    next(old)
+    talk.clear()
+    new = ask(assistant, "new", talk)
+    next(new)
+    left_over = list(old)  # the search of the cleared question ends only now
+    assert assistant.replies[0].closed.is_set()
+    assert talk.asking
+    *_, last = new
+    assert left_over
+    assert "fair value" in last.content
+    assert [one.question for one in talk.past.exchanges] == ["q"]
+    assert (talk.asking, talk.reply) == (False, None)
+
+
+def test_a_second_question_meanwhile_is_refused_and_the_first_goes_on() -> None:
+    assistant, talk = ScriptedAssistant({"q": plain}), Conversation()
+    first = ask(assistant, "q", talk)
+    next(first)
+    (refusal,) = ask(assistant, "another", talk)
+    assert refusal.refused
+    *_, last = first
+    assert "fair value" in last.content
+    assert len(assistant.asked) == 1
+
+
+def test_of_questions_at_the_same_moment_one_is_taken() -> None:
+    talk, ready, taken = Conversation(), Barrier(8), list[bool]()
+
+    def begin() -> None:
+        ready.wait()
+        taken.append(talk.begin())
+
+    threads = [Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == [False] * 7 + [True]
+
+
+def test_who_knows_the_server_is_not_told_of_it_again() -> None:
+    talk = Conversation()
+    assert [talk.learn(model) for model in ("r1-7b", "http://gpu:1", "http://gpu:1", "http://gpu:2", "", "r1-7b")] == [
+        False, True, False, True, False, False,
+    ]  # fmt: skip
+
+
+def test_a_server_chosen_during_the_search_is_not_sent_the_question() -> None:
+    assistant = ScriptedAssistant()
+
+    def chosen_meanwhile() -> ScriptedReply:
+        assistant.chosen("http://gpu:1")
+        return plain()
+
+    assistant.script["q"] = chosen_meanwhile
+    *_, last = ask(assistant, "q")
+    assert "Questions now go to http://gpu:1." in last.content
+    assert assistant.replies[0].closed.is_set()
 
 
 def test_closing_the_screens_closes_the_reply() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +149,20 @@ def test_a_file_that_has_changed_is_told(corpus: Path, open_desk: Assistant) -> 
     (corpus / "bernstein.eml").write_text("From: x\n\nother")
     with pytest.raises(PassageGone, match="has changed"):
         open_desk.source(document.id)
+
+
+def test_an_id_that_no_encoding_knows_is_told(open_desk: Assistant) -> None:
+    for ask in (open_desk.passage, open_desk.source):
+        with pytest.raises(PassageGone):
+            ask("\ud800")
+    assert open_desk.entries("\ud800").entries == ()
+
+
+def test_no_message_is_looked_for_in_a_huge_mailbox(corpus: Path, open_desk: Assistant) -> None:
+    found = first(open_desk, "rented GPUs").hit.document
+    os.truncate(corpus / found.path, 300_000_000)
+    with pytest.raises(PassageGone, match="300 MB"):
+        open_desk.source(found.id)
 
 
 def test_a_file_that_has_gone_is_told(corpus: Path, open_desk: Assistant) -> None:

@@ -142,7 +142,33 @@ def test_wrong_passwords_take_time_however_many_come_at_once_and_others_do_not_w
 
     other, all_four = asyncio.run(guess())
     assert other < WAIT < 4 * WAIT <= all_four
-    assert 100 * WAIT >= 30
+
+
+@pytest.mark.parametrize("name", ["ann", "nobody"])
+def test_a_name_waits_for_itself_alone_whether_anybody_has_it_or_not(users: str, name: str) -> None:
+    passwords = Passwords.load(Path(users))
+    assert passwords is not None
+
+    async def guesses() -> list[str]:
+        ended: list[str] = []
+
+        async def guess(tried: str) -> None:
+            await passwords.allow(tried, "wrong")
+            ended.append(tried)
+
+        await asyncio.gather(*map(guess, [*map(str, range(1000)), "bob", name, name]))
+        return ended
+
+    ended = asyncio.run(guesses())
+    assert ended[-1] == name  # the second of two guesses; the first of them waited for none of a thousand others
+    assert ended.index(name) == len(ended) - 2
+
+
+def test_no_name_that_was_tried_is_kept(users: str) -> None:
+    passwords = Passwords.load(Path(users))
+    assert passwords is not None
+    allowed(passwords, "nobody", "wrong")
+    assert len(passwords._lines) == 0
 
 
 # The address
@@ -229,6 +255,24 @@ def test_without_a_login_no_route_shows_more_than_an_empty_page(guarded: str) ->
     assert "scripted" not in httpx.get(guarded).text
 
 
+# They end what is named by an id that was drawn at random for one visitor; made up, it names nothing.
+ENDING = {"/gradio_api/cancel", "/gradio_api/reset"}
+BODY = dict.fromkeys(("code", "event_id", "hash", "prompt", "session_hash"), "x") | {"data": [], "fn_index": 0}
+
+
+def test_without_a_login_no_route_takes_anything(guarded: str) -> None:
+    routes = httpx.get(f"{guarded}openapi.json").json()["paths"]
+    taken = set()
+    for path in [path for path, methods in routes.items() if set(methods) - {"get", "head"}]:
+        answer = httpx.post(guarded.rstrip("/") + path.replace("{", "").replace("}", ""), json=BODY)
+        if answer.status_code < 400:
+            taken.add(path.rstrip("/"))
+        elif "/login" not in path:
+            assert answer.status_code in (401, 403, 404), path  # and not 422: the body was not what kept it out
+    assert "/gradio_api/upload" in routes
+    assert taken <= ENDING
+
+
 @pytest.mark.parametrize(
     "path", ["gradio_api/call/ask", "gradio_api/queue/join", "gradio_api/upload", "gradio_api/mcp/"]
 )
@@ -268,13 +312,14 @@ def test_the_cookies_of_a_login_are_closed_to_scripts_and_to_other_sites(guarded
 
 
 def test_a_login_that_is_slow_keeps_nobody_else_waiting(guarded: str) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        wrong = [pool.submit(httpx.post, f"{guarded}login", data={**RIGHT, "password": str(n)}) for n in range(4)]
-        began = time.monotonic()
+    tries = 6
+    with ThreadPoolExecutor(tries) as pool:
+        wrong = [pool.submit(httpx.post, f"{guarded}login", data={**RIGHT, "password": str(n)}) for n in range(tries)]
+        while not any(one.done() for one in wrong):  # from here on the others wait in line: five times WAIT
+            time.sleep(0.01)
         assert httpx.get(f"{guarded}theme.css").status_code == 200
-        took = time.monotonic() - began
+        assert not all(one.done() for one in wrong)
         assert {one.result().status_code for one in wrong} == {400}
-    assert took < 4 * WAIT
 
 
 def test_a_gradio_client_signs_in(guarded: str) -> None:
@@ -375,5 +420,6 @@ def test_a_visitor_signs_in_and_asks(browser: Browser, guarded: str) -> None:
     page.get_by_role("button", name="Login").click()
     page.get_by_label("Question", exact=True).wait_for()
     put(page, QUESTION)
-    page.locator("#rag-talk .rag-prose").wait_for()
+    said = page.locator("#rag-talk .rag-prose").inner_text()
     page.close()
+    assert said

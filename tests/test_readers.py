@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rag.errors import ReadError
-from rag.readers import READERS, Reader, Reading, open_source, read
+from rag.readers.files import READERS, Reader, Reading, open_source, read
 from rag.readers.mail import MAX_MESSAGE
+from rag.readers.names import SUFFIXES
 from rag.readers.parsed import Parsed
 from rag.records import Document, Failure, SourceFile
 
@@ -285,3 +286,7 @@ def test_an_outlook_message_without_a_suffix_is_known_by_its_start(tmp_path: Pat
 def test_what_is_left_out_is_called_by_a_suffix_or_its_kind(tmp_path: Path) -> None:
     reading = opened(tmp_path, attached("image/png", '"No. 1. all of it"', b"x"), attached("image/png", "a.PNG", b"x"))
     assert reading.left_out == ("image/png", "png")
+
+
+def test_there_is_a_reader_for_every_suffix_that_is_readable() -> None:
+    assert set(READERS) == set(SUFFIXES)

@@ -305,7 +305,7 @@ def test_a_quote_that_is_now_of_two_speakers_has_none(facts: dict[str, Any], set
     middle = (quote["start"] + quote["end"]) // 2
     with closing(Catalogue.open(settings.index)) as catalogue, catalogue._write() as connection:
         document = catalogue.documents([quote["document"]])[quote["document"]]
-        from rag.reading import voice_facts
+        from rag.records import voice_facts
 
         halves = [replace(document.voices[0], end=middle), replace(document.voices[-1], start=middle)]
         connection.execute("UPDATE documents SET voices = ?", (json.dumps([voice_facts(one) for one in halves]),))

@@ -399,3 +399,12 @@ def test_a_closed_model_says_so() -> None:
         model.close()
         with pytest.raises(ModelFailed, match="closed"):
             list(model.stream(HELLO, thinking_tokens=0, answer_tokens=5))
+
+
+def test_no_error_tells_the_password_of_a_url() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(ModelFailed, match=f"^http://127.0.0.1:{port}/v1 cannot be used") as caught:
+        ServerModel(f"http://ann:secret@127.0.0.1:{port}")
+    assert "secret" not in f"{caught.value} {caught.value.remedy}"

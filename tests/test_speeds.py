@@ -108,7 +108,7 @@ def test_a_measurement_that_is_stopped_is_not_remembered() -> None:
 def test_a_damaged_file_of_speeds_is_no_speeds(tmp_path: Path, content: object) -> None:  # fmt: skip
     kept(tmp_path).parent.mkdir(parents=True, exist_ok=True)
     kept(tmp_path).write_text(json.dumps({"a": content}))
-    remembered()
+    assert remembered() == {}
 
 
 def test_a_place_where_nothing_can_be_kept_is_named(tmp_path: Path) -> None:
@@ -122,8 +122,43 @@ def test_a_larger_context_takes_more_memory() -> None:
     assert memory_needed(model, 4096) > memory_needed(model, 2048) > model.size
 
 
-def test_the_memory_of_the_machine_is_told_or_unknown(tmp_path: Path) -> None:
-    total, free = memory_total(), memory_free()
-    assert total is None or total > 1e8
-    assert free is None or free > 0
-    assert memory_free(tmp_path / "nothing") is None
+def test_the_memory_that_is_free_is_what_the_system_says(tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   5 kB\n")
+    assert memory_free(tmp_path / "meminfo", tmp_path) == 5 * 1024
+
+
+@pytest.mark.parametrize("text", [None, "", "MemTotal: 9 kB\n", "MemAvailable:\n", "MemAvailable: many kB\n"])
+def test_memory_of_which_the_system_does_not_tell_is_unknown(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "meminfo").write_text(text)
+    assert memory_free(tmp_path / "meminfo", tmp_path) is None
+
+
+def container(folder: Path, version: int, *, limit: int | str, used: int, cached: int) -> Path:
+    """A folder in which Linux tells of a container, and of a machine around it that has 8 GB free."""
+    (folder / "meminfo").write_text("MemAvailable: 8000000 kB\n")
+    (folder / "memory").mkdir()
+    names = {1: ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_"),
+             2: ("memory.max", "memory.current", "memory.stat", "")}[version]  # fmt: skip
+    for name, text in zip(names, (limit, used, f"anon 5\n{names[3]}inactive_file {cached}"), strict=False):
+        (folder / name).write_text(f"{text}\n")
+    return folder
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_container_has_what_is_left_of_its_share(tmp_path: Path, version: int) -> None:
+    folder = container(tmp_path, version, limit=2_000_000_000, used=1_500_000_000, cached=700_000_000)
+    assert memory_free(folder / "meminfo", folder) == 1_200_000_000
+    assert memory_total(folder) == 2_000_000_000
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_container_that_uses_all_of_its_share_has_nothing(tmp_path: Path, version: int) -> None:
+    folder = container(tmp_path, version, limit=1000, used=2000, cached=0)
+    assert memory_free(folder / "meminfo", folder) == 0
+
+
+@pytest.mark.parametrize(("version", "limit"), [(1, 9223372036854771712), (2, "max")])
+def test_a_container_without_a_limit_has_what_the_machine_has(tmp_path: Path, version: int, limit: int | str) -> None:
+    folder = container(tmp_path, version, limit=limit, used=1000, cached=0)
+    assert memory_free(folder / "meminfo", folder) == 8_000_000 * 1024

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from rag import Assistant, Settings
 from rag.comparing import Comparison
+from rag.contents import Said
 from rag.records import Quote
-from rag.starters import CLAIMS, LONGEST, QUESTIONS, Said, Starters, candidates, claims
+from rag.starters import CLAIMS, LONGEST, QUESTIONS, Starters, candidates, claims
 from tests.fakes import ScriptedModel, WordEmbedder
 from tests.pages import quote
 
@@ -233,5 +234,36 @@ def test_whatever_the_mail_says_a_suggestion_is_one_short_printable_line(passage
 
 @pytest.mark.parametrize("text", ["in A" * 250_000, "of aaaa " * 125_000, "the " * 250_000, "$5M " * 5_000])
 def test_a_megabyte_of_nearly_subjects_takes_no_more_than_its_length(text: str) -> None:
-    list(candidates([said(text, terms="usd5000000")]))
-    list(claims([said(text, terms="usd5000000")]))
+    passages = [said(text, terms="usd5000000")]
+    assert all(len(one.question) <= LONGEST for one in candidates(passages))
+    assert list(claims(passages)) == []  # one house alone is no comparison
+
+
+def test_no_small_amount_is_asked_about() -> None:
+    passages = [
+        said(f"A chip costs {amount} an hour.", house, None, house, terms)
+        for amount, terms in (("$2", "usd2"), ("$2,000", "usd2000"))
+        for house in ("UBS", "Citi")
+    ]
+    assert [one.topic for one in candidates(passages) if one.kind == "amount"] == ["$2,000"]
+
+
+def test_a_word_is_asked_about_before_an_acronym_and_millions_before_a_bare_number() -> None:
+    passages = [
+        said(f"We hear from {name}, and pay {amount} for it.", house, None, house, terms)
+        for name, amount, terms in (("ETF", "$430", "usd430"), ("Codelco", "$5M", "usd5000000"))
+        for house in ("UBS", "Citi")
+    ]
+    asked = [one for one in candidates(passages) if one.kind in ("pair", "amount")]
+    assert [one.topic for one in asked] == ["$5M", "Codelco", "$430", "ETF"]
+
+
+def test_a_subject_of_many_houses_is_asked_about_before_many_notes_of_one() -> None:
+    alone = [said("We hear from Boliden, again.", "UBS", None, f"alone{i}") for i in range(3)]
+    several = [said("We hear from Codelco, again.", house, None, house) for house in ("UBS", "UBS", "Citi")]
+    assert next(one.topic for one in candidates([*alone, *several]) if one.kind == "house") == "Codelco"
+
+
+def test_what_houses_are_set_side_by_side_on_is_first_an_amount_and_then_a_name() -> None:
+    passages = [said("We hear from Codelco, at $5M.", house, None, house, "usd5000000") for house in ("UBS", "Citi")]
+    assert [claim for claim, _ in claims(passages)][-2:] == ["$5M", "Codelco"]

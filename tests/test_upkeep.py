@@ -126,6 +126,7 @@ def test_a_stop_in_the_middle_of_a_follower_s_sync_switches_it_off(held: Held) -
     until(lambda: held.begun)
     held.upkeep.stop()
     until(lambda: not held.upkeep.state.following)
+    assert held.begun == 1
 
 
 def test_what_keeps_a_follower_s_sync_from_being_done_is_told_and_it_goes_on(held: Held) -> None:
@@ -136,6 +137,35 @@ def test_what_keeps_a_follower_s_sync_from_being_done_is_told_and_it_goes_on(hel
     held.upkeep.follow(True)
     until(lambda: troubles == [held.raises])
     assert held.upkeep.state.following
+
+
+def test_a_stop_reaches_a_sync_that_waits_for_its_turn(held: Held) -> None:
+    held.upkeep.begin()
+    until(lambda: held.begun)
+    ended: list[Exception] = []
+
+    def second() -> None:
+        try:
+            held.sync()
+        except Stopped as error:
+            ended.append(error)
+
+    waiting = threading.Thread(target=second)
+    waiting.start()
+    until(lambda: len(held.upkeep._stops) == 2)
+    held.upkeep.stop()
+    waiting.join(WAIT)
+    assert len(ended) == 1
+    assert held.begun == 1
+
+
+def test_nothing_begins_after_the_end(held: Held) -> None:
+    held.upkeep.close()
+    held.upkeep.begin()
+    held.upkeep.follow(True)
+    with pytest.raises(Stopped):
+        held.sync()
+    assert (held.begun, held.upkeep.state.syncing, held.upkeep.state.following) == (0, False, False)
 
 
 class SlowEmbedder(WordEmbedder):

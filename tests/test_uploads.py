@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import CorpusMissing, RagError, ReadError
-from rag.uploads import MAX_BYTES, SUFFIXES, keep, safe_name
+from rag.readers.names import SUFFIXES
+from rag.uploads import MAX_BYTES, keep, safe_name
 
 
 @pytest.mark.parametrize(
@@ -69,6 +72,27 @@ def dropped(tmp_path: Path) -> Path:
 
 def test_a_file_is_kept_under_its_name(dropped: Path, corpus: Path) -> None:
     assert keep(dropped, "copper.txt", corpus) == "copper.txt"
+    assert (corpus / "copper.txt").read_bytes() == b"Copper is scarce."
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_the_same_file_dropped_many_times_at_once_is_one(
+    dropped: Path, corpus: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not links:
+
+        def refuse(*_: object) -> None:
+            raise PermissionError(1, "no links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+    together = threading.Barrier(8)
+
+    def drop(_: int) -> str:
+        together.wait()
+        return keep(dropped, "copper.txt", corpus)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(drop, range(8))) == {"copper.txt"}
     assert (corpus / "copper.txt").read_bytes() == b"Copper is scarce."
 
 

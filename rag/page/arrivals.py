@@ -67,9 +67,9 @@ def _received(path: object, folder: Path) -> Path | None:
 def add(assistant: Assistant, files: Sequence[Dropped]) -> Iterator[str]:
     """Put files into the corpus, sync, and yield what came of each, as HTML: first that it goes on, then the end."""
     if not files:
-        yield notice("No file has arrived.")
+        yield came_of(notice("No file has arrived."))
         return
-    yield notice(f"Adding {counted(len(files), 'file')}")
+    yield came_of(notice(f"Adding {counted(len(files), 'file')}"))
     rows: list[tuple[str, str]] = []
     waiting: dict[str, int] = {}
     kept: dict[str, str] = {}
@@ -87,9 +87,14 @@ def add(assistant: Assistant, files: Sequence[Dropped]) -> Iterator[str]:
             _forget(one)
     _index(assistant, waiting)
     for path, number in waiting.items():
-        rows[number] = (rows[number][0], _came_of(assistant, path))
+        rows[number] = (rows[number][0], _end_of(assistant, path))
     items = "".join(f"<li>{escaped(label(name)[:200])}: {escaped(label(told))}</li>" for name, told in rows)
-    yield f'<section class="rag-inbox"><h2>What came of it</h2><ul>{items}</ul></section>'
+    yield came_of(f"<h2>What came of it</h2><ul>{items}</ul>")
+
+
+def came_of(drawn: str) -> str:
+    """The place in which ``drawn`` is read out by a screen reader; it has to be there before, hence also empty."""
+    return f'<div class="rag-inbox" role="status">{drawn}</div>'
 
 
 def _kept(assistant: Assistant, one: Dropped, kept: dict[str, str]) -> tuple[str, str]:
@@ -141,7 +146,7 @@ def _state_of(assistant: Assistant, path: str) -> FileState | None:
     return None
 
 
-def _came_of(assistant: Assistant, path: str) -> str:
+def _end_of(assistant: Assistant, path: str) -> str:
     found, outcome = _state_of(assistant, path), assistant.upkeep.state.outcome
     if found is None:
         why = "the sync was stopped" if isinstance(outcome, Stopped) else f"{outcome or 'press “Re-index now”'}"

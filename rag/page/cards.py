@@ -18,7 +18,7 @@ from rag.records import Answer, Quote, Sentence
 from rag.sentences import one_line
 
 if TYPE_CHECKING:
-    from rag.assistant import Status
+    from rag.status import Status
 
 # Gradio adds each rule again as the browser prints it, and no browser can print a shorthand with var() of which
 # the same rule overrides a side: hence two rules for a card's border.
@@ -49,7 +49,7 @@ NO_QUOTES = '<section class="rag-quotes"><h2>Quotes</h2><p>They appear here at o
 def head(status: Status) -> str:
     """What is asked: the corpus, and where the question goes."""
     what = f"{status.documents:,} messages and notes, {status.chunks:,} passages, from {status.corpus}"
-    where = f"Model: {shown(status.model)}." if "://" in status.model else "Nothing leaves this machine."
+    where = f"Model: {shown(status.model)}." if "://" in status.model else "No other service is asked."
     return f"<h1>Ask your inbox</h1><p>{escaped(f'{what}. {where}')}</p>"
 
 
@@ -89,7 +89,7 @@ def final(answer: Answer, cost: str = "") -> str:
     withheld = [sentence for sentence in answer.sentences if sentence.verdict == "withheld"]
     note = answer.note
     if answer.text:
-        words = _said(answer)
+        words = f'<div role="group" aria-label="Answer">{_said(answer)}</div>'
     elif withheld:
         words = prose("No sentence passed the check: the quotes are the answer.")
     else:
@@ -136,5 +136,5 @@ def _withheld(withheld: Sequence[Sentence], count: int) -> str:
         f"<li>{escaped(sentence.reason or 'not supported')}: <em>{escaped(sentence.text)}</em></li>"
         for sentence in withheld
     )
-    summary = f"{len(withheld)} of {count} sentences withheld"
+    summary = f"{len(withheld)} of {count} sentence{'' if count == 1 else 's'} withheld"
     return f'<details class="rag-fold" data-fold="withheld"><summary>{summary}</summary><ul>{rows}</ul></details>'

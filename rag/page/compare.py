@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from rag.errors import RagError
 from rag.page.filters import Chosen, Limits
-from rag.page.markup import QUIET, chip, escaped, failure, notice
-from rag.page.shared import PRIVATE, SAVE, Shared
+from rag.page.markup import QUIET, chip, escaped, failure, notice, status
+from rag.page.shared import COPY, PRIVATE, SAVE, Shared, told_by
 from rag.page.talk import Conversation, problem
 from rag.page.timeline import Point, houses_over_time
 from rag.present import comparison_csv, comparison_markdown, label, place
@@ -21,6 +21,8 @@ from rag.prompts import speaker
 from rag.sentences import one_line
 
 if TYPE_CHECKING:
+    import gradio as gr
+
     from rag.assistant import Assistant
     from rag.comparing import Comparison, Row
 
@@ -54,7 +56,6 @@ element.addEventListener("click", event => {
   if (claim) trigger("select", {claim: claim.dataset.question});
 });
 """
-_COPY = "(text) => { if (text) navigator.clipboard.writeText(text); }"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +149,36 @@ def _point(row: Row) -> Point:
     return Point(hit.chunk.voice.house or "", hit.date.date(), label(named), where, verdict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The components: the box and its buttons, what is said, and the table with its two texts to be taken away."""
+
+    tab: gr.Tab
+    box: gr.Textbox
+    button: gr.Button
+    last: gr.Button
+    copy: gr.Button
+    save: gr.Button
+    status: gr.HTML
+    table: gr.HTML
+    markdown: gr.Textbox
+    csv: gr.Textbox
+    begun: gr.State
+
+    @property
+    def shows(self) -> list[gr.components.Component]:
+        """What a comparison changes."""
+        return [self.status, self.table, self.markdown, self.csv, self.begun]
+
+
 def draw(shared: Shared) -> None:
     """Draw the tab."""
+    _connect(shared, _lay_out())
+
+
+def _lay_out() -> _Parts:
     import gradio as gr
 
-    assistant = shared.assistant
     with gr.Tab("Compare") as tab:
         with gr.Row(equal_height=True):
             box = gr.Textbox(
@@ -168,33 +194,45 @@ def draw(shared: Shared) -> None:
             last = gr.Button("Compare the last question", size="sm", min_width=260)
             copy = gr.Button("Copy as Markdown", size="sm", min_width=120)
             save = gr.Button("Download CSV", size="sm", min_width=120)
-        status = gr.HTML(_status(""))
+        said = gr.HTML(status(""))
         table = gr.HTML(empty(()), js_on_load=_ON_LOAD)
         markdown, csv = gr.Textbox(visible=False), gr.Textbox(visible=False)
-        begun = gr.State(False)
+        return _Parts(tab, box, button, last, copy, save, said, table, markdown, csv, gr.State(False))
 
-    def compare(claim: str | None, *limits: Chosen) -> Iterator[dict[Any, Any]]:
+
+def _connect(shared: Shared, parts: _Parts) -> None:
+    import gradio as gr
+
+    assistant = shared.assistant
+
+    def compare(claim: str | None, conversation: Conversation, *limits: Chosen) -> Iterator[dict[Any, Any]]:
+        conversation.comparison = this = object()
         for shown in compared(assistant, claim or "", Limits.of(*limits)):
-            changed = {table: shown.table, markdown: shown.markdown, csv: shown.csv, begun: True} if shown.table else {}
-            yield {status: _status(shown.told), **changed}
+            if conversation.comparison is not this:
+                break  # another was asked for meanwhile, and may have ended first
+            texts: dict[Any, Any] = {parts.markdown: shown.markdown, parts.csv: shown.csv}
+            changed = {parts.table: shown.table, **texts, parts.begun: True} if shown.table else {}
+            yield {parts.status: status(shown.told), **changed}
+        yield {parts.status: gr.skip()}  # Gradio shows the last once more, which may then be the older one
 
     def greet(already: bool) -> str | dict[str, Any]:
         return gr.skip() if already else empty(assistant.claims())
 
     def compare_last(conversation: Conversation, *limits: Chosen) -> Iterator[dict[Any, Any]]:
-        if not conversation.past:
-            yield {status: _status("There is no question yet: ask one first.")}
+        if not conversation.past.exchanges:
+            yield {parts.status: status("There is no question yet: ask one first.")}
             return
-        claim = assistant.subject(conversation.past[-1].question)
-        yield {box: claim}
-        yield from compare(claim, *limits)
+        claim = assistant.subject(conversation.past.exchanges[-1].question)
+        yield {parts.box: claim}
+        yield from compare(claim, conversation, *limits)
 
     def picked(event: gr.EventData) -> str:
-        return str(event._data["claim"])
+        return told_by(event, "claim")
 
     picked.__annotations__["event"] = gr.EventData  # Gradio finds it by its type, and cannot resolve the name
 
-    shows = [status, table, markdown, csv, begun]
+    box, shows = parts.box, parts.shows
+    asks = [box, shared.conversation, *shared.limits]
     slow: dict[str, Any] = {
         "api_visibility": "private",
         "show_progress": "hidden",
@@ -202,13 +240,10 @@ def draw(shared: Shared) -> None:
         "concurrency_id": "compare",
     }
     # A second claim while one is compared is compared after it, in place of being dropped.
-    gr.on([button.click, box.submit], compare, [box, *shared.limits], shows, trigger_mode="always_last", **slow)
-    last.click(compare_last, [shared.conversation, *shared.limits], [box, *shows], **slow)
-    table.select(picked, None, box, **PRIVATE).then(compare, [box, *shared.limits], shows, **slow)
-    tab.select(greet, [begun], table, **PRIVATE)
-    copy.click(None, [markdown], js=_COPY, **PRIVATE)
-    save.click(None, [csv], js=SAVE % ("text/csv", "comparison.csv"), **PRIVATE)
-
-
-def _status(told: str) -> str:
-    return f'<p class="rag-note" role="status">{escaped(told)}</p>'
+    asked = [parts.button.click, box.submit]
+    gr.on(asked, compare, asks, shows, trigger_mode="always_last", **slow)
+    parts.last.click(compare_last, [shared.conversation, *shared.limits], [box, *shows], **slow)
+    parts.table.select(picked, None, box, **PRIVATE).then(compare, asks, shows, **slow)
+    parts.tab.select(greet, [parts.begun], parts.table, **PRIVATE)
+    parts.copy.click(None, [parts.markdown], parts.status, js=COPY % "given", **PRIVATE)
+    parts.save.click(None, [parts.csv], js=SAVE % ("text/csv", "comparison.csv"), **PRIVATE)

@@ -274,7 +274,7 @@ def draw(shared: Shared) -> None:
 
     def draw_anew(conversation: Conversation, price: float | None, watts: float | None) -> str:
         rates = Rates(_number(price, usual.electricity), _number(watts, usual.watts_per_core), usual.prices)
-        return drawing(conversation.costs, rates, remote="://" in shared.assistant.settings.model)
+        return drawing(conversation.past.costs, rates, remote="://" in shared.assistant.settings.model)
 
     triggers = [tab.select, shared.answered.change, price.change, watts.change]
     gr.on(triggers, draw_anew, [shared.conversation, price, watts], [shown], **PRIVATE)

@@ -12,7 +12,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from rag.facets import Facets
-from rag.page.shared import PRIVATE
+from rag.page.markup import QUIET
+from rag.page.shared import PRIVATE, told_by
 from rag.page.timeline import STYLE as BARS
 from rag.page.timeline import timeline
 
@@ -33,7 +34,10 @@ _NAMED = 4
 # While the bar is open its counts follow the inbox.
 _SECONDS = 10
 
-STYLE = f"{BARS}#rag-filters .rag-row {{ align-items: flex-end; }}\n"
+# Gradio's own grey of a choice that is not made is 2.6 to 1 in light.
+_CONTRAST = f"#rag-filters input.subdued {{ color: {QUIET} !important; }}\n"
+
+STYLE = f"{BARS}#rag-filters .rag-row {{ align-items: flex-end; }}\n{_CONTRAST}"
 
 # A click chooses a bar's days, a drag those of all bars from the first to the last. The bars are Gradio's to replace,
 # so it is their place that listens; a finger that leaves them sideways still holds on to the nearest.
@@ -128,7 +132,7 @@ def _date(text: str) -> date | None:
 
 def label(limits: Limits) -> str:
     """The line that the closed bar is."""
-    return limits.words or "All mail"
+    return f"Filters: {limits.words or 'all mail'}"
 
 
 def of_houses(counts: Mapping[str, int], chosen: Iterable[str]) -> list[tuple[str, str]]:
@@ -149,12 +153,12 @@ def draw(page: gr.Blocks, assistant: Assistant) -> tuple[gr.components.Component
     import gradio as gr
 
     with gr.Accordion(label(Limits()), open=False, elem_id="rag-filters") as bar:
-        houses = gr.Dropdown([], label="Houses", multiselect=True)
+        houses = gr.Dropdown([], label="Houses (banks, brokers, research firms)", multiselect=True)
         days = gr.HTML(timeline({}), js_on_load=_ON_LOAD)
         with gr.Row(elem_classes="rag-row"):
             since = gr.Textbox(label="Since", placeholder="2025-01-20", max_lines=1, min_width=120)
             until = gr.Textbox(label="Until", placeholder="2025-02-20", max_lines=1, min_width=120)
-            voice = gr.Dropdown(one_of("Anyone", _VOICES, {}, ""), value="", label="Voice", min_width=140)
+            voice = gr.Dropdown(one_of("Anyone", _VOICES, {}, ""), value="", label="Whose words", min_width=140)
             kind = gr.Dropdown(one_of("Anything", _KINDS, {}, ""), value="", label="Kind", min_width=140)
             clear = gr.Button("Clear filters", min_width=110)
     following, drawn = gr.Timer(_SECONDS, active=False), gr.State(Facets())
@@ -180,7 +184,7 @@ def draw(page: gr.Blocks, assistant: Assistant) -> tuple[gr.components.Component
         return gr.update(label=label(Limits.of(*values)))
 
     def dragged(event: gr.EventData) -> tuple[str, str]:
-        return str(event._data["since"]), str(event._data["until"])
+        return told_by(event, "since"), told_by(event, "until")
 
     dragged.__annotations__["event"] = gr.EventData  # Gradio finds it by its type, and cannot resolve the name
 

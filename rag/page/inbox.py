@@ -16,11 +16,12 @@ from rag import uploads
 from rag.contents import PAGE, Listing
 from rag.errors import CorpusMissing, IndexMissing, RagError
 from rag.page import listing
-from rag.page.arrivals import MOST_FILES, add, dropped
+from rag.page.arrivals import MOST_FILES, add, came_of, dropped
 from rag.page.filters import Chosen, Limits
 from rag.page.markup import failure
 from rag.page.shared import PRIVATE, Shared
 from rag.present import label
+from rag.readers.names import SUFFIXES
 from rag.scanning import require_corpus
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     from rag.assistant import Assistant
 
-TICK, BUSY_TICK = 3.0, 1.0
-"""Seconds between two looks at the state, which cost a query of one row; and while a sync is under way."""
+TICK, BUSY_TICK = 3000, 1000
+"""Milliseconds between two looks at the state, which cost a query of one row; and while a sync is under way."""
 
 _LATEST = 10
 
@@ -40,6 +41,7 @@ STYLE = (
 @media (max-width: 799px) {
   #rag-upkeep { display: grid !important; grid-template-columns: 1fr 1fr; }
   #rag-upkeep > :last-child { grid-column: 1 / 3; }
+  #rag-upkeep button { min-width: 0 !important; width: 100% !important; padding-left: .5rem; padding-right: .5rem; }
 }
 .rag-drop { display: block; border: 1px dashed color-mix(in srgb, var(--body-text-color) 45%, transparent);
   border-radius: 6px; padding: 1rem; text-align: center; cursor: pointer; position: relative; }
@@ -51,8 +53,8 @@ STYLE = (
 )
 
 _DROP = f"""<label class="rag-drop">Drop mail and notes here, or choose files
-<small>{", ".join(uploads.SUFFIXES)}; {uploads.MAX_BYTES // 1_000_000} MB each at most</small>
-<input type="file" multiple accept="{",".join(uploads.SUFFIXES)}"></label>
+<small>{", ".join(SUFFIXES)}; {uploads.MAX_BYTES // 1_000_000} MB each at most</small>
+<input type="file" multiple accept="{",".join(SUFFIXES)}"></label>
 <p class="rag-note" role="status"></p>"""
 
 # Gradio alters the names of what it is sent, so each goes under one of ours and its own is told beside it.
@@ -91,6 +93,19 @@ watch("value", () => {
 """
 
 
+# The page looks again by itself only while the tab is seen.
+_LOOK_ON_LOAD = f"""
+let looked = Date.now();
+const timer = setInterval(() => {{
+  if (!element.isConnected) return clearInterval(timer);
+  const pause = element.querySelector("progress") ? {BUSY_TICK} : {TICK};
+  if (document.hidden || !element.offsetParent || Date.now() - looked < pause) return;
+  looked = Date.now();
+  trigger("select");
+}}, 500);
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What a visitor has on his page: which state of the upkeep, and which index."""
@@ -106,23 +121,23 @@ def draw(shared: Shared) -> None:
 
     with gr.Tab("Inbox") as tab:
         with gr.Row(equal_height=True, elem_id="rag-upkeep"):
-            again = gr.Button("Re-index now", variant="primary", min_width=120, scale=0)
-            stop = gr.Button("Stop indexing", min_width=120, scale=0, interactive=False)
-            follow = gr.Checkbox(label="Follow the inbox", container=False, min_width=200)
-        standing = gr.HTML()
+            again = gr.Button("Re-index now", variant="primary", min_width=160, scale=0)
+            stop = gr.Button("Stop indexing", min_width=160, scale=0, interactive=False)
+            follow = gr.Checkbox(label="Index new mail by itself", container=False, min_width=200)
+        standing = gr.HTML(js_on_load=_LOOK_ON_LOAD)
         drop = gr.HTML(_DROP, js_on_load=_DROP_ON_LOAD)
-        came = gr.HTML()
+        came = gr.HTML(came_of(""))
         folds = gr.HTML(js_on_load=_FOLDS_ON_LOAD)
         search = gr.Textbox(label="Title or author", placeholder="Part of a title or a name", max_lines=1)
         rows = gr.HTML(elem_id="rag-documents")
         with gr.Row():
-            newer = gr.Button("Newer", min_width=90, scale=0, interactive=False)
-            older = gr.Button("Older", min_width=90, scale=0, interactive=False)
-        seen, offset, timer = gr.State(Seen()), gr.State(0), gr.Timer(TICK)
+            newer = gr.Button("Newer", min_width=120, scale=0, interactive=False)
+            older = gr.Button("Older", min_width=120, scale=0, interactive=False)
+        seen, offset = gr.State(Seen()), gr.State(0)
 
     desk, upkeep = _Desk(shared.assistant), shared.assistant.upkeep
     asked, place = [search, *shared.limits], [offset, search, *shared.limits]
-    state, shown = [standing, again, stop, follow, timer], [rows, newer, older, offset]
+    state, shown = [standing, again, stop, follow], [rows, newer, older, offset]
 
     def begin() -> list[Any]:
         upkeep.begin()
@@ -141,7 +156,7 @@ def draw(shared: Shared) -> None:
     receive.__annotations__["event"] = gr.EventData  # Gradio finds it by its type, and cannot resolve the name
 
     drawn = [*state, seen, folds, *shown]
-    gr.on([tab.select, timer.tick], desk.look, [seen, *place], drawn, **PRIVATE)
+    gr.on([tab.select, standing.select], desk.look, [seen, *place], drawn, **PRIVATE)
     narrowed = [search.change, *(limit.change for limit in shared.limits if hasattr(limit, "change"))]
     gr.on(narrowed, lambda *asked: desk.lists(0, *asked), asked, shown, trigger_mode="always_last", **PRIVATE)
     newer.click(lambda at, *asked: desk.lists(at - PAGE, *asked), place, shown, **PRIVATE)
@@ -166,25 +181,24 @@ class _Desk:
         state = self.assistant.upkeep.state
         now = Seen(state.number, self._generation(), state.done)
         if now == before:
-            return [gr.skip()] * 11
+            return [gr.skip()] * 10
         rows = self.lists(at, text, *limits) if now.index != before.index else [gr.skip()] * 4
         folds = self._folds() if (now.upkeep, now.index) != (before.upkeep, before.index) else gr.skip()
         return [*self.stands(), now, folds, *rows]
 
     def stands(self) -> list[Any]:
-        """How things stand, the two buttons, the switch, the pace of the looks."""
+        """How things stand, the two buttons, the switch."""
         import gradio as gr
 
         state, counts = self.assistant.upkeep.state, None
         if self._generation() >= 0:
             status = self.assistant.status()
-            counts = {"documents": status.documents, "files": status.files, "chunks": status.chunks}
+            counts = {"documents": status.documents, "files": status.files, "passages": status.chunks}
         return [
             listing.standing(state, counts),
             gr.update(interactive=not state.syncing),
             gr.update(interactive=state.syncing),
             state.following,
-            gr.update(value=BUSY_TICK if state.syncing else TICK),
         ]
 
     def lists(self, at: int, text: str | None, *limits: Chosen) -> list[Any]:

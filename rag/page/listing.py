@@ -54,6 +54,16 @@ STYLE = f"""
   .rag-inbox .rag-open {{ min-height: 44px; }}
   .rag-inbox td:empty {{ display: none; }}
 }}
+/* On a phone a row is one target: its subject, and below it who wrote. */
+@media (max-width: 479px) {{
+  .rag-inbox tr {{ position: relative; padding: .3rem 0; min-height: 44px; }}
+  .rag-inbox .rag-day {{ min-height: 0; }}
+  .rag-inbox .rag-day th {{ padding-top: 0; }}
+  .rag-inbox td:not(.rag-subject) {{ font-size: .8rem; color: {QUIET}; }}
+  .rag-inbox .rag-open {{ min-height: 0; line-height: 1.3; }}
+  .rag-inbox tr .rag-open::after {{ content: ""; position: absolute; inset: 0; }}
+  .rag-inbox td.rag-less {{ display: none; }}
+}}
 """
 _HEADS = ("Subject", "House", "Person", "Kind", "Passages", "Copies")
 
@@ -86,8 +96,9 @@ def _row(entry: Entry) -> str:
         copies.append(f"{entry.repeats} said elsewhere")
     if entry.copies:
         copies.append(f"repeated by {entry.copies}")
-    said = "".join(f"<td>{escaped(label(cell))}</td>" for cell in (entry.house or "", entry.author or "", entry.kind))
-    counts = f'<td class="rag-count">{entry.passages:,}</td><td>{", ".join(copies)}</td>'
+    said = "".join(f"<td>{escaped(label(cell))}</td>" for cell in (entry.house or "", entry.author or ""))
+    counts = f'<td class="rag-less rag-count">{entry.passages:,}</td><td>{", ".join(copies)}</td>'
+    said += f'<td class="rag-less">{escaped(label(entry.kind))}</td>'
     return f'<tr><td class="rag-subject">{_button(entry)}{_carried(entry)}</td>{said}{counts}</tr>'
 
 
@@ -118,7 +129,7 @@ def standing(state: State, counts: Mapping[str, int] | None) -> str:
     if counts is not None:
         documents, files, passages = (
             counted(counts[name], what)
-            for name, what in (("documents", "document"), ("files", "file"), ("chunks", "passage"))
+            for name, what in (("documents", "document"), ("files", "file"), ("passages", "passage"))
         )
         held = f"{documents} from {files}, {passages}."
     follows = "New mail shows up by itself." if state.following else "New mail waits until you press “Re-index now”."

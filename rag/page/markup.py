@@ -24,8 +24,18 @@ STYLE = f"""
 .rag-chip {{ font: inherit; font-weight: 600; color: var(--link-text-color); background: none; border: 0;
   padding: 0 .1rem; cursor: pointer; }}
 .rag-chip:hover, .rag-chip:focus-visible {{ text-decoration: underline; }}
+input::placeholder, textarea::placeholder {{ color: {QUIET} !important; opacity: 1; }}
 .rag-prose {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
-@media (max-width: 799px) {{ .tab-container button {{ padding-left: .35rem; padding-right: .35rem; }} }}
+@media (max-width: 799px) {{
+  .tab-container button {{ padding-left: .35rem; padding-right: .35rem; }}
+  button.sm, button.lg, .rag-empty button, .tab-container button, .rag-reader button:not(.rag-chip), textarea,
+  #rag-filters input.scroll-hide {{ min-height: 44px !important; }}
+  button.label-wrap {{ padding: 13px 0 !important; margin: -13px 0 !important; }}
+  button.label-wrap.open {{ margin-bottom: -5px !important; }}
+  summary {{ padding-top: .85rem !important; padding-bottom: .85rem !important; }}
+  .rag-chip {{ position: relative; }}
+  .rag-chip::after {{ content: ""; position: absolute; inset: -.85rem -.1rem; }}
+}}
 """
 
 
@@ -37,6 +47,11 @@ def escaped(text: str) -> str:
 def notice(text: str) -> str:
     """A sentence of the program's own."""
     return f'<p class="rag-note">{escaped(text)}</p>'
+
+
+def status(text: str) -> str:
+    """A sentence of the program's own that screen readers say when it changes."""
+    return f'<p class="rag-note" role="status">{escaped(text)}</p>'
 
 
 def prose(text: str) -> str:

@@ -27,7 +27,8 @@ _DOING = {"pull": "being pulled", "verify": "being verified", "measure": "being 
 class Job:
     """A job and how far it is: bytes ``done`` of ``total``, bytes per second since it ``began``; both may be 0.
 
-    ``told`` is how it ended, or what is done at the moment; ``remedy`` what to do where it failed.
+    ``told`` is how it ended, or what is done at the moment; ``remedy`` what to do where it failed. ``ended`` is when,
+    by `time.monotonic`, and 0 until then.
     """
 
     kind: Kind
@@ -35,7 +36,7 @@ class Job:
     done: int = 0
     total: int = 0
     rate: float = 0.0
-    ended: bool = False
+    ended: float = 0.0
     told: str = ""
     remedy: str = ""
 
@@ -80,9 +81,9 @@ class ModelJobs:
         Its file must be here: who asks a question should not wait for gigabytes.
         """
         loader = self._assistant.loader
-        if name != loader.given and not models.kept(models.known(name, catalogue=loader.catalogue)).here:
-            raise ModelUnavailable(f"{name} is not here.", remedy="Pull it first.")
-        with self._lock:
+        with self._lock:  # From the look at the file on: another visitor may be removing it.
+            if name != loader.given and not models.kept(models.known(name, catalogue=loader.catalogue)).here:
+                raise ModelUnavailable(f"{name} is not here.", remedy="Pull it first.")
             self._assistant.choose(name)
         return "It answers from the next question on."
 
@@ -123,7 +124,7 @@ class ModelJobs:
             raise
         finally:
             with self._lock:
-                self.job = replace(self.job or job, ended=True, told=told, remedy=remedy)
+                self.job = replace(self.job or job, ended=time.monotonic(), told=told, remedy=remedy)
 
     def _work(self, job: Job, stop: threading.Event, progress: Progress) -> str:
         loader, name = self._assistant.loader, job.name

@@ -7,6 +7,7 @@ model is had, checked, measured or exchanged.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,16 @@ from rag.modelfiles import ModelFile
 from rag.models import Kept, kept, models_folder
 from rag.page.markup import QUIET, escaped, notice, shown
 from rag.page.modeljobs import Job, Kind, ModelJobs
-from rag.page.shared import PRIVATE, Shared
+from rag.page.shared import PRIVATE, Shared, told_by
 from rag.speeds import Speed, memory_needed, memory_total, remembered
 
 if TYPE_CHECKING:
     import gradio as gr
 
     from rag.assistant import Assistant
+
+TOLD = 60.0
+"""Seconds for which it is told how a job ended."""
 
 STYLE = f"""
 .rag-models h2 {{ font-size: 1rem; font-weight: 600; margin: 0 0 .25rem; }}
@@ -54,7 +58,10 @@ STYLE = f"""
   border: 1px solid var(--border-color-primary); border-radius: 6px;
   margin: 0; padding: .35rem .8rem; cursor: pointer; }}
 .rag-model button:hover {{ border-color: var(--color-accent); }}
-@media (max-width: 799px) {{ .rag-model button {{ min-height: 44px; min-width: 44px; }} }}
+@media (max-width: 799px) {{
+  .rag-model button {{ min-height: 44px; min-width: 44px; }}
+  .rag-model summary {{ margin: -.85rem 0; }}
+}}
 """
 
 # The page looks again by itself only while the tab is seen: at a job every second, else for what others do.
@@ -247,12 +254,17 @@ def drawn(assistant: Assistant, job: Job | None, said: str = "") -> str:
         ]
     except RagError as error:
         cards, said = [], f"{error} {error.remedy}"
-    if not said and job:
-        said = f"{job.told} {job.remedy}".strip() if job.ended else f"{_DOES[job.kind]}: {job.name}"
+    said = said or _news(job)
     own = loader.given if loader.given not in ("", *loader.catalogue) else ""
     used = choice if choice.name not in loader.catalogue else None
     foreign = foreign_card(used.name if used else own, used) if used or own else ""
     return shelf(cards, foreign, told=said, memory=memory_total(), disk=_free_disk())
+
+
+def _news(job: Job | None) -> str:
+    if job is None or (job.ended and time.monotonic() - job.ended > TOLD):
+        return ""
+    return f"{job.told} {job.remedy}".strip() if job.ended else f"{_DOES[job.kind]}: {job.name}"
 
 
 def _free_disk() -> int | None:
@@ -287,10 +299,10 @@ def draw(shared: Shared) -> None:
         said = gr.State("")
 
     def pressed(event: gr.EventData, before: str) -> tuple[Any, str]:
-        action, name = (str(event._data.get(key) or "") for key in ("action", "name"))
+        action, name = told_by(event, "action"), told_by(event, "name")
         words = before if action == "look" else act(shared.assistant, jobs, action, name)
         return drawn(shared.assistant, jobs.job, words), words
 
     pressed.__annotations__["event"] = gr.EventData  # Gradio finds it by its type, and cannot resolve the name
-    tab.select(lambda before: drawn(shared.assistant, jobs.job, before), [said], view, **PRIVATE)
+    tab.select(lambda: (drawn(shared.assistant, jobs.job), ""), None, [view, said], **PRIVATE)
     view.select(pressed, [said], [view, said], **PRIVATE)

@@ -93,8 +93,13 @@ document.addEventListener("click", event => {
   if (source) show(server.source, source.dataset.source);
   else if (passage) show(server.passage, passage.dataset.passage);
 });
+// Words that are marked up to beyond the edge end in a click on the dialog, too: only one that began there closes it.
+let began = null, ended = null;
+dialog.addEventListener("pointerdown", event => { began = event.target; });
+dialog.addEventListener("pointerup", event => { ended = event.target; });
 dialog.addEventListener("click", event => {
-  if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
+  const beside = [event.target, began, ended].every(one => one === dialog);
+  if (beside || event.target.closest("[data-close]")) dialog.close();
 });
 """
 

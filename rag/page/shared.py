@@ -27,6 +27,40 @@ SAVE = """(text) => {
 """JavaScript that saves a text as a file, to be completed with its type and its name."""
 
 
+COPY = """async given => {
+  const told = words => {
+    const line = document.createElement("p");
+    line.className = "rag-note";
+    line.setAttribute("role", "status");
+    line.textContent = words;
+    return line.outerHTML;
+  };
+  const text = %s;
+  if (!text) return told("There is nothing to copy yet.");
+  try {
+    await navigator.clipboard.writeText(text);
+    return told("Copied.");
+  } catch {  // no clipboard where the page came over plain http from another machine
+    const box = document.createElement("textarea"), pressed = document.activeElement;
+    box.value = text;
+    document.body.append(box);
+    box.select();
+    const done = document.execCommand("copy");
+    box.remove();
+    pressed?.focus();
+    return told(done ? "Copied." : "This browser lets no page copy: mark the text and copy it.");
+  }
+}"""
+"""JavaScript that copies a text, and returns what is to be said of it; to be completed with what gives the text."""
+
+
+def told_by(event: gr.EventData, name: str) -> str:
+    """The text that an event of our JavaScript gives by ``name``; empty where a hand-made one has something else."""
+    data: object = event._data
+    value = data.get(name) if isinstance(data, dict) else None
+    return value if isinstance(value, str) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     """``page`` is the page being drawn; ``conversation`` the state that holds a `rag.page.talk.Conversation`.

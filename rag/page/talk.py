@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from rag.costs import Cost, Meter, Rates
-from rag.errors import RagError
+from rag.errors import ModelUnavailable, RagError
 from rag.page import cards
 from rag.page.costs import line
 from rag.page.filters import Limits
-from rag.page.markup import escaped, failure, notice
+from rag.page.markup import escaped, failure, notice, shown
 from rag.present import answer_markdown
 from rag.receipts import receipt
 from rag.records import Exchange
@@ -33,16 +34,55 @@ QUESTION_CHARACTERS = 2000
 TICK = 0.2
 """Seconds between two looks at the reply: how soon a closed tab is noticed while the model is silent."""
 
+_BUSY = "An answer is being written: press Stop, or wait for it."
+
+# Of all tabs: a state of Gradio is copied for each visitor, which a lock in it would not outlive.
+_beginning = Lock()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Past:
+    """What was said: the finished exchanges, as HTML, as a later question leans on them, and what they cost."""
+
+    said: list[str] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
+    costs: list[Cost] = field(default_factory=list)
+
 
 @dataclass(slots=True)
 class Conversation:
-    """One tab's talk: the finished exchanges, as HTML and as a later question leans on them; the reply under way."""
+    """One tab's talk: what was said, and the exchange under way.
 
-    said: list[str] = field(default_factory=list)
-    past: list[Exchange] = field(default_factory=list)
-    costs: list[Cost] = field(default_factory=list)
+    ``asking`` says that there is one, and ``reply`` is what it waits for once the search is done. After a `clear` the
+    past is another: an exchange that still holds the old one is nobody's any more. ``service`` is the model server that
+    the visitor knows his questions go to; empty for none. ``comparison`` stands for the one asked for last.
+    """
+
+    past: Past = field(default_factory=Past)
+    asking: bool = False
     reply: Reply | None = None
     stopped: bool = False
+    service: str = ""
+    comparison: object = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was asked."""
+        return self.asking or bool(self.past.said)
+
+    def begin(self) -> bool:
+        """Take the next question; false while one is being answered."""
+        with _beginning:
+            if self.asking:
+                return False
+            self.asking, self.stopped = True, False
+            return True
+
+    def learn(self, model: str) -> bool:
+        """Note where ``model`` sends questions; whether the visitor has to be told, for that is another server."""
+        service = shown(model) if "://" in model else ""
+        known, self.service = self.service, service
+        return bool(service) and service != known
 
     def stop(self) -> None:
         """Stop the model; the exchange then ends by itself, with what was written so far."""
@@ -53,7 +93,7 @@ class Conversation:
     def clear(self) -> None:
         """Stop, and forget what was said."""
         self.stop()
-        self.said, self.past, self.costs = [], [], []
+        self.past, self.asking, self.reply = Past(), False, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,40 +101,51 @@ class Screen:
     """One moment of an exchange, as HTML; ``quotes`` is None where they stay as they were.
 
     ``told`` is what a screen reader says of it. ``accepted`` says, once, that the question was taken and its box may be
-    emptied. ``receipt`` (JSON) and ``markdown`` are there once the answer is.
+    emptied; ``refused`` that it was not, why is told, and all stays as it was; ``ended`` that another may be asked.
+    ``receipt`` (JSON) and ``markdown`` are there once the answer is.
     """
 
     content: str
     told: str = ""
     quotes: str | None = None
     accepted: bool = False
+    refused: bool = False
+    ended: bool = False
     receipt: str = ""
     markdown: str = ""
 
 
-def converse(assistant: Assistant, question: str, limits: Limits, conversation: Conversation) -> Iterator[Screen]:
+def converse(
+    assistant: Assistant, question: str, limits: Limits, conversation: Conversation
+) -> Generator[Screen, None, None]:
     """Ask, and yield a screen every `TICK`; closing the iterator stops the model.
 
     A RagError becomes the answer; anything else is a bug, is shown as one, and is raised.
     """
     question = question.strip()
-    if told := problem("question", question):
-        yield Screen(notice(told), told)
+    told = problem("question", question)
+    if not told and conversation.learn(assistant.settings.model):
+        # Another visitor may have chosen it since the page said where questions go.
+        told = f"Questions and their quotes now go to {conversation.service}: ask again to send this one."
+    if told or not conversation.begin():
+        yield Screen("", told or _BUSY, refused=True)
         return
-    conversation.stopped = False
-    said = conversation.said  # Held by name: what ends after a clear is not said in the next conversation.
-    screen = Screen(exchange(question, cards.draft("", 0, stage="Searching")), "Searching", accepted=True)
-    yield screen
+    past = conversation.past  # Held by name: what ends after a clear is not said in the next conversation.
     try:
-        for screen in _exchange(assistant, question, limits, conversation):
-            yield screen
-    except RagError as error:
-        screen = Screen(exchange(question, failure(error)), str(error))
-        yield screen
-    except Exception:
-        yield Screen(exchange(question, notice("This went wrong inside the program; its terminal says where.")))
-        raise
-    said.append(screen.content)
+        yield Screen(exchange(question, cards.draft("", 0, stage="Searching")), "Searching", accepted=True)
+        try:
+            last = yield from _exchange(assistant, question, limits, conversation, past)
+        except RagError as error:
+            last = Screen(exchange(question, failure(error)), str(error), ended=True)
+        except Exception:
+            wrong = notice("This went wrong inside the program; its terminal says where.")
+            yield Screen(exchange(question, wrong), ended=True)
+            raise
+        past.said.append(last.content)
+    finally:
+        if conversation.past is past:
+            conversation.asking = False
+    yield last  # Only now, or who asks as soon as he sees it would be refused.
 
 
 def exchange(question: str, content: str) -> str:
@@ -102,7 +153,9 @@ def exchange(question: str, content: str) -> str:
     return f'<article class="rag-exchange"><h2>{escaped(question)}</h2>{content}</article>'
 
 
-def _exchange(assistant: Assistant, question: str, limits: Limits, conversation: Conversation) -> Iterator[Screen]:
+def _exchange(
+    assistant: Assistant, question: str, limits: Limits, conversation: Conversation, past: Past
+) -> Generator[Screen, None, Screen]:
     began = time.monotonic()
     download = ""
 
@@ -110,35 +163,42 @@ def _exchange(assistant: Assistant, question: str, limits: Limits, conversation:
         nonlocal download
         download = f"{what}: {done / total:.0%}" if total else f"{what}: {done / 1e6:,.0f} MB"
 
-    past, spent, meter = conversation.past, conversation.costs, Meter()
-    reply = assistant.ask(question, past, progress=progress, **limits.conditions)
-    conversation.reply = reply
+    meter = Meter()
+    reply = assistant.ask(question, past.exchanges, progress=progress, **limits.conditions)
+    if conversation.learn(reply.settings.model):
+        reply.close()
+        raise ModelUnavailable(f"Questions now go to {conversation.service}.", remedy="Ask again to send this one.")
+    if conversation.past is past:
+        conversation.reply = reply
     about = cards.about(reply.searched if reply.searched != question else "", limits.words)
     thinking = _Thinking()
     prose = ""
     try:
-        if conversation.stopped:
+        if conversation.stopped or conversation.past is not past:
             reply.close()
         quotes: str | None = cards.quote_cards(reply.quotes, refused=reply.refused)
-        for pieces in _paced(reply):
-            meter.lap(mine=not reply.before)
-            prose += thinking.without_thought(pieces)
-            stage = _stage(reply, thinking, download)
-            draft = cards.draft(prose, time.monotonic() - began, stage=stage, note=reply.note)
-            content = exchange(question, about + cards.thought(thinking.text, thinking.seconds) + draft)
-            yield Screen(content, "Writing" if prose.strip() else stage, quotes)
-            quotes = None
+        with closing(_paced(reply)) as arriving:
+            for pieces in arriving:
+                meter.lap(mine=not reply.before)
+                prose += thinking.without_thought(pieces)
+                stage = _stage(reply, thinking, download)
+                draft = cards.draft(prose, time.monotonic() - began, stage=stage, note=reply.note)
+                content = exchange(question, about + cards.thought(thinking.text, thinking.seconds) + draft)
+                yield Screen(content, "Writing" if prose.strip() else stage, quotes)
+                quotes = None
         answer = reply.answer
     finally:
         reply.close()
-        conversation.reply = None
-    past.append(reply.exchange)
-    spent.append(cost := meter.cost(answer))
+        if conversation.reply is reply:
+            conversation.reply = None
+    past.exchanges.append(reply.exchange)
+    past.costs.append(cost := meter.cost(answer))
     folded = cards.thought(answer.thinking, thinking.seconds)
-    yield Screen(
+    return Screen(
         exchange(question, about + folded + cards.final(answer, line(cost, Rates.of(reply.settings)))),
         "The answer is there.",
         cards.quote_cards(answer.quotes, refused=answer.refused),
+        ended=True,
         receipt=json.dumps(receipt(reply), indent=1),
         markdown=answer_markdown(answer, limits.words),
     )
@@ -168,7 +228,7 @@ def _stage(reply: Reply, thinking: _Thinking, download: str) -> str:
     return "Thinking" if thinking.text.strip() else download or "Reading the quotes"
 
 
-def _paced(reply: Reply) -> Iterator[list[Piece]]:
+def _paced(reply: Reply) -> Generator[list[Piece], None, None]:
     """Yield what has arrived, every `TICK`, until the stream has ended.
 
     The stream is read in a thread of its own: it is silent for as long as the model reads its prompt (tens

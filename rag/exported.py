@@ -1,0 +1,204 @@
+"""What runs of an embedding model: an exported, checked graph of 8-bit integers, made once and kept.
+
+In: the folder of a sentence-transformers model. Out: its `Form`, and a `Runner` from texts to unit vectors with ONNX
+Runtime. It does not know what a model is for that cannot be exported.
+
+The user's cache folder holds one file for a model: a line of JSON (``fingerprint``, and the ``sha256`` of the rest),
+then the graph. Its name stands for the model's files as they last were, so that 90 MB of weights are not read again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag import bert
+
+Rows = NDArray[np.float32]
+
+VERSION = "1"
+"""Raise it when a graph of the same weights gives other vectors."""
+
+_KEPT = 4
+
+# The built-in model has 0.979 (on the empty text; 0.983 on the others) and 0.97 on the texts below; noise of 0.02 on
+# each component would leave 0.92 and 0.85.
+_LEAST_COSINE, _LEAST_SHARED = 0.95, 0.85
+_NEIGHBOURS = 3
+_TEXTS = (
+    "What did the bank say about the cost of training?",
+    "who raised their price target last week",
+    "Why did copper fall in March?",
+    "Is there anybody who doubts the forecast for 2026?",
+    "The cost of training was put at five million dollars, which leaves out earlier research.",
+    "Training runs of this size cost between $4.8M and $6.2M, excluding salaries and failed attempts.",
+    "We raise our price target to $145 from $120 and reiterate Outperform.",
+    "Our target moves down 8% to EUR 61; we stay Neutral.",
+    "Copper closed at $8,912 a tonne, down 3.4% on the week, as inventories in Shanghai rose.",
+    "Wheat and corn were little changed; freight rates eased for a fifth day.",
+    "The committee left rates unchanged at 4.25%, with two members voting for a cut.",
+    "Ten-year yields rose 6bp to 4.41% after the auction.",
+    "Gross margin was 46.2% against 44.9% a year ago, helped by mix and lower memory prices.",
+    "Memory prices are expected to rise 15% quarter on quarter, driven by demand from data centres.",
+    "From: Jane Smith | Example Securities | 2025-01-27\nRe: your question about capacity",
+    "Please find attached our note. If you cannot open it, let me know.",
+    "On the call, management said that spending would peak next year. 'We are not slowing down,' the CFO added.",
+    "I doubt it. The number was measured once, by the people who sell it.",
+    "The cat slept on the warm stones all afternoon.",
+    "Die Bank hält an ihrer Prognose fest und erwartet für 2026 ein Wachstum von 1,2 %.",
+    "https://example.com/notes?id=4711&lang=en | ISIN US0378331005 | Q4'24 | 2,048 x H800",
+    "ok",
+    "",
+    "The market has changed its mind about supply more often than about demand. " * 30,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What runs of a model: its ``graph``, empty where it cannot be exported, under a ``fingerprint`` that names it."""
+
+    fingerprint: str
+    graph: bytes = b""
+
+
+class Runner:
+    """A graph and the tokenizer of its folder.
+
+    A text goes through alone, in one thread: its vector is the same whatever is embedded with it, and no padding is
+    multiplied. Texts side by side fill the cores.
+    """
+
+    def __init__(self, folder: Path, graph: bytes) -> None:
+        """Load them; what onnxruntime and tokenizers raise for broken files goes through."""
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        onnxruntime.disable_telemetry_events()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it is fused as it is
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(bert.longest(folder))
+
+    def embed(self, texts: Sequence[str]) -> Rows:
+        """Embed ``texts``, one row each, in their order."""
+        rows = np.empty((len(texts), self._session.get_outputs()[0].shape[1]), np.float32)
+        if len(texts) == 1:
+            rows[0] = self._row(texts[0])
+            return rows
+        from rag.tuning import physical_cores
+
+        with ThreadPoolExecutor(physical_cores()) as pool:
+            order = sorted(range(len(texts)), key=lambda number: -len(texts[number]))  # no core waits long for the last
+            for number, row in zip(order, pool.map(self._row, [texts[number] for number in order]), strict=True):
+                rows[number] = row
+        return rows
+
+    def _row(self, text: str) -> Rows:
+        ids = self._tokenizer.encode(text.strip()).ids
+        row: Rows = self._session.run(None, {"ids": np.array([ids])})[0][0]
+        return row
+
+
+def form(folder: Path) -> Form:
+    """The form of the model in ``folder``, from the cache if it is there and whole; else made, and kept.
+
+    Two processes that make it at once write the same. Where the cache cannot be written to, it is made at every start,
+    in about a second.
+    """
+    patterns = ("*.json", "*.txt", "*.safetensors")
+    paths = sorted(path for pattern in patterns for path in folder.rglob(pattern))
+    stats = [(str(path.resolve()), *_changes(path.stat())) for path in paths]
+    kept = _place() / hashlib.sha256(json.dumps([VERSION, stats]).encode()).hexdigest()[:32]
+    if found := _read(kept):
+        return found
+    made, lasting = _make(folder, paths)
+    if lasting:
+        with contextlib.suppress(OSError):
+            _keep(kept, made)
+    return made
+
+
+def _changes(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+
+
+def _make(folder: Path, paths: Sequence[Path]) -> tuple[Form, bool]:
+    """The form, and whether it holds for these files at any time: a lack of memory, say, is gone at the next start."""
+    digests = {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
+    used = hashlib.sha256("".join(f"{name} {digests[name]}\n" for name in sorted(digests)).encode())
+    weights = f"{digests['model.safetensors'][:16]}-{used.hexdigest()[:8]}"
+    if not bert.readable(folder):
+        return Form(weights), True
+    try:
+        exact = Runner(folder, bert.graph(folder, exact=True)).embed(_TEXTS)
+        small = bert.graph(folder, exact=False)
+        if _agree(exact, Runner(folder, small).embed(_TEXTS)):
+            return Form(f"{weights}-int8.{VERSION}", small), True
+        return Form(f"{weights}-float32.{VERSION}", bert.graph(folder, exact=True)), True
+    except Exception:
+        # safetensors, tokenizers and onnxruntime raise kinds of their own; sentence-transformers reads the folder then,
+        # or says why it cannot.
+        return Form(weights), False
+
+
+def _agree(exact: Rows, small: Rows) -> bool:
+    """Whether vectors point where the exact ones do, and have the same neighbours."""
+    shared = [len(set(a) & set(b)) for a, b in zip(_nearest(exact), _nearest(small), strict=True)]
+    cosines = (exact * small).sum(axis=1)
+    return bool(cosines.min() >= _LEAST_COSINE and np.mean(shared) >= _LEAST_SHARED * _NEIGHBOURS)
+
+
+def _nearest(rows: Rows) -> list[list[int]]:
+    cosines = rows @ rows.T
+    np.fill_diagonal(cosines, -1)
+    nearest: list[list[int]] = np.argsort(-cosines, axis=1)[:, :_NEIGHBOURS].tolist()
+    return nearest
+
+
+def _place() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("rag", appauthor=False) / "embedding"
+
+
+def _read(path: Path) -> Form | None:
+    """What `_keep` wrote; None if it is not there, or damaged."""
+    try:
+        with path.open("rb") as file:
+            facts, graph = json.loads(file.readline()), file.read()
+        if hashlib.sha256(graph).hexdigest() != facts["sha256"]:
+            return None
+        return Form(str(facts["fingerprint"]), graph)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _keep(path: Path, made: Form) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {"fingerprint": made.fingerprint, "sha256": hashlib.sha256(made.graph).hexdigest()}
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        part.write_bytes(json.dumps(facts).encode() + b"\n" + made.graph)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)  # what a full disk, or Ctrl-C, left of it: another at every start
+    for old in sorted(path.parent.iterdir(), key=lambda one: one.stat().st_mtime_ns, reverse=True)[_KEPT:]:
+        old.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
