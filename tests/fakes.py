@@ -70,14 +70,18 @@ class ScriptedModel:
         self.asked.append(turns)
         self.budgets.append((thinking_tokens, answer_tokens, temperature))
         interrupted = threading.Event()
-        return Stream(self._pieces(interrupted), interrupted.set)
+        return Stream(self._pieces(self.written(turns), interrupted), interrupted.set)
 
-    def _pieces(self, interrupted: threading.Event) -> Generator[Piece, None, None]:
+    def written(self, turns: Sequence[Turn]) -> str:
+        """The prose for these turns, of which others may ask at the same time."""
+        return self.prose
+
+    def _pieces(self, prose: str, interrupted: threading.Event) -> Generator[Piece, None, None]:
         finished = False
         try:
             if self.error:
                 raise self.error
-            for text, thought in ((self.thought, True), (self.prose, False)):
+            for text, thought in ((self.thought, True), (prose, False)):
                 for word in re.findall(r"\S+\s*", text):
                     if interrupted.is_set():
                         return
@@ -85,7 +89,7 @@ class ScriptedModel:
                     time.sleep(self.pause)
             finished = True
             seconds = {"first_token": 0.1, "prose": 0.2}
-            usage = Usage(prompt_tokens=7, answer_tokens=len(self.prose.split()), seconds=seconds)
+            usage = Usage(prompt_tokens=7, answer_tokens=len(prose.split()), seconds=seconds)
             yield Piece("", False, usage, self.ended)
         finally:
             if not finished:

@@ -15,7 +15,6 @@ import pytest
 
 import app
 from rag import Assistant, Settings
-from rag.llm import Stream
 from rag.page.filters import Limits
 from rag.page.talk import Conversation, converse
 from rag.records import Turn
@@ -206,14 +205,9 @@ CODES = {f"Desk{number:02}": str(1000 + 7 * number) for number in range(VISITORS
 class Reciting(ScriptedModel):
     """Writes the code of the desk that it was asked about, slowly enough that others wait."""
 
-    def stream(
-        self, turns: Sequence[Turn], *, thinking_tokens: int, answer_tokens: int, temperature: float = 0.0
-    ) -> Stream:
+    def written(self, turns: Sequence[Turn]) -> str:
         name = re.findall(r"Desk\d\d", turns[-1].content)[-1]
-        self.prose = f"The code of {name} is {CODES[name]} [1]."
-        return super().stream(
-            turns, thinking_tokens=thinking_tokens, answer_tokens=answer_tokens, temperature=temperature
-        )
+        return f"The code of {name} is {CODES[name]} [1]."
 
 
 @pytest.fixture(scope="module")
