@@ -118,19 +118,20 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def verify(arguments: argparse.Namespace) -> int:
     """``rag verify RECEIPT.json``: whether an answer still stands on the index, which is only read."""
-    from rag import houses, receipts
+    from rag import houses, verifying
+    from rag.receipts import load
     from rag.store import Catalogue
 
     with _bytes(arguments.receipt) as stream:
-        facts = receipts.load(stream)
+        facts = load(stream)
     settings = _settings(arguments)
     houses.use(settings.houses)
     with contextlib.closing(Catalogue.open(settings.index)) as catalogue:
-        found = receipts.verify(facts, catalogue, lambda name: receipts.model_digest(name, settings.model))
+        found = verifying.verify(facts, catalogue, lambda name: verifying.model_digest(name, settings.model))
     if arguments.json:
-        present.write_json(receipts.verification_json(found), sys.stdout)
+        present.write_json(verifying.verification_json(found), sys.stdout)
     else:
-        print(receipts.verification_text(found))
+        print(verifying.verification_text(found))
     return ANSWERED if found.stands else CHANGED
 
 

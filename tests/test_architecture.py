@@ -33,7 +33,7 @@ LAYERS = (
     ("duplicates", "indexing", "watching", "upkeep", "twins", "passages", "retrieval", "quoting", "gate"),
     ("fitting", "costs"),
     ("speeds", "loading", "status", "answering", "assistant"),
-    ("__init__", "present", "receipts", "page", "guard", "passwords", "arguments", "console", "inbox"),
+    ("__init__", "present", "receipts", "verifying", "page", "guard", "passwords", "arguments", "console", "inbox"),
     ("metrics", "questionsets", "evaluation", "judging", "plots", "scorecard", "limits", "scaling", "bench"),
     ("cli", "__main__"),
 )
