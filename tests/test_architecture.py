@@ -21,7 +21,7 @@ HEAVY = (
 LAYERS = (
     ("errors", "records"),
     ("settings", "companies", "figures", "terms", "houses", "sentences", "stems", "prompts"),
-    ("cuewords", "periods", "mentions", "addressees", "questions", "followups", "coverage", "sought"),
+    ("cuewords", "periods", "mentions", "addressees", "questions", "frames", "followups", "coverage", "sought"),
     ("readers", "replies", "quotations", "cues", "asides", "prose", "turns", "attribution", "chunking", "reading"),
     ("scanning", "uploads", "copies", "amounts", "statements", "stances", "comparing"),
     ("polarity", "evidence", "turning", "checks", "citations"),
