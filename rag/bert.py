@@ -39,17 +39,20 @@ def readable(folder: Path) -> bool:
         sentence = _json(folder / "sentence_bert_config.json")
         own = folder / "config_sentence_transformers.json"
         asked = _json(own) if own.is_file() else {}
+        prompts = any((asked.get("prompts") or {}).values())
         modes = [name for name, on in pooling.items() if name.startswith("pooling_mode") and on]
+        known = longest(folder) > 0
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return False
     return (
         kinds in (_MODULES, _MODULES[:2])
-        and modes == ["pooling_mode_mean_tokens"]
+        and (modes == ["pooling_mode_mean_tokens"] or pooling.get("pooling_mode") == "mean")
         and (config.get("model_type"), config.get("hidden_act")) == ("bert", "gelu")
         and config.get("position_embedding_type", "absolute") == "absolute"
-        and isinstance(sentence.get("max_seq_length"), int)
+        and known
         and not sentence.get("do_lower_case")
-        and not any(asked.get(name) for name in ("prompts", "default_prompt_name", "truncate_dim"))
+        and not prompts
+        and not any(asked.get(name) for name in ("default_prompt_name", "truncate_dim"))
         and config.get("torch_dtype", config.get("dtype", "float32")) == "float32"
         and (folder / "tokenizer.json").is_file()
     )
@@ -57,7 +60,10 @@ def readable(folder: Path) -> bool:
 
 def longest(folder: Path) -> int:
     """The number of tokens after which a `readable` model truncates a text."""
-    return int(_json(folder / "sentence_bert_config.json")["max_seq_length"])
+    named = _json(folder / "sentence_bert_config.json").get("max_seq_length")
+    if named is None:  # since sentence-transformers 6 it stands with the tokenizer
+        named = _json(folder / "tokenizer_config.json")["model_max_length"]
+    return min(int(named), int(_json(folder / "config.json")["max_position_embeddings"]))
 
 
 def graph(folder: Path, *, exact: bool) -> bytes:

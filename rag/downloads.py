@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.atomic import write_atomically
+
 if TYPE_CHECKING:
     import httpx
 
@@ -274,10 +276,3 @@ def _append(archive: Path, part: Path, size: int) -> None:
 def length(path: Path) -> int:
     """Bytes in ``path``; 0 where it is not there."""
     return path.stat().st_size if path.exists() else 0
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` so that ``path`` holds either what it held or all of it."""
-    new = path.with_name(f"{path.name}.tmp")
-    new.write_text(text, encoding="utf-8")
-    os.replace(new, path)

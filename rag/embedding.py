@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import ModelUnavailable
-from rag.exported import Runner, form
+from rag.exported import Runner, form, not_runnable
 from rag.weights import locate, refuse_code, silence_hub
 
 if TYPE_CHECKING:
@@ -84,7 +84,11 @@ class SentenceTransformerEmbedder:
 
     def _exported(self) -> Runner:
         with self._lock:
-            self._runner = self._runner or Runner(self._folder, self._form.graph)
+            try:
+                self._runner = self._runner or Runner(self._folder, self._form.graph)
+            except Exception as error:
+                # onnxruntime has a kind of error for each cause, and none of them says what to do.
+                raise not_runnable(self._folder, error) from error
             return self._runner
 
     def _loaded(self) -> SentenceTransformer:

@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag import bert
+from rag.atomic import write_atomically
+from rag.errors import ModelUnavailable
 
 Rows = NDArray[np.float32]
 
@@ -116,7 +118,7 @@ def form(folder: Path) -> Form:
     """The form of the model in ``folder``, from the cache if it is there and whole; else made, and kept.
 
     Two processes that make it at once write the same. Where the cache cannot be written to, it is made at every start,
-    in about a second.
+    in about a second. Raises ModelUnavailable where nothing runs here.
     """
     patterns = ("*.json", "*.txt", "*.safetensors")
     paths = sorted(path for pattern in patterns for path in folder.rglob(pattern))
@@ -148,10 +150,21 @@ def _make(folder: Path, paths: Sequence[Path]) -> tuple[Form, bool]:
         if _agree(exact, Runner(folder, small).embed(_TEXTS)):
             return Form(f"{weights}-int8.{VERSION}", small), True
         return Form(f"{weights}-float32.{VERSION}", bert.graph(folder, exact=True)), True
+    except (ImportError, MemoryError) as error:
+        # Another form would be another fingerprint, and an index that is whole would seem to be of another model.
+        raise not_runnable(folder, error) from error
     except Exception:
         # safetensors, tokenizers and onnxruntime raise kinds of their own; sentence-transformers reads the folder then,
         # or says why it cannot.
         return Form(weights), False
+
+
+def not_runnable(folder: Path, error: BaseException) -> ModelUnavailable:
+    """The error for a model whose form does not run here, whatever is wrong with the machine or its packages."""
+    return ModelUnavailable(
+        f"The embedding model in {folder} does not run: {type(error).__name__}: {error}",
+        remedy="If memory is not short, mend the packages: pip install --force-reinstall onnx onnxruntime",
+    )
 
 
 def _agree(exact: Rows, small: Rows) -> bool:
@@ -187,14 +200,8 @@ def _read(path: Path) -> Form | None:
 
 
 def _keep(path: Path, made: Form) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     facts = {"fingerprint": made.fingerprint, "sha256": hashlib.sha256(made.graph).hexdigest()}
-    part = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        part.write_bytes(json.dumps(facts).encode() + b"\n" + made.graph)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)  # what a full disk, or Ctrl-C, left of it: another at every start
+    write_atomically(path, json.dumps(facts).encode() + b"\n" + made.graph)
     for old in sorted(path.parent.iterdir(), key=lambda one: one.stat().st_mtime_ns, reverse=True)[_KEPT:]:
         old.unlink(missing_ok=True)
 

@@ -11,8 +11,8 @@ import os
 import platform
 from pathlib import Path
 
-from rag import tuning
 from rag.errors import ModelFailed
+from rag.tuning import threads_for
 
 # Prompt tokens between two looks at the stop flag: 1.1 s of a 1.5B on two cores. 256 are 5 % faster and
 # stop half as soon.
@@ -76,8 +76,8 @@ def _open_context(model: int, context_tokens: int, threads: int, batch: int) -> 
     trained = llama_cpp.llama_model_n_ctx_train(model)
     params.n_ctx = min(context_tokens, trained) if trained > 0 else context_tokens
     params.n_batch = params.n_ubatch = batch
-    usual = tuning.threads()
-    params.n_threads, params.n_threads_batch = threads or usual.write, threads or usual.read
+    used = threads_for(threads)
+    params.n_threads, params.n_threads_batch = used.write, used.read
     # It halves prefill on ARM servers and gains nothing on x86 (llama.cpp#27086).
     params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
     return int(llama_cpp.llama_init_from_model(model, params) or 0)

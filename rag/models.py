@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rag.downloads import SourceFailed, from_hub, from_wheels, length, write_atomically
+from rag.atomic import write_atomically
+from rag.downloads import SourceFailed, from_hub, from_wheels, length
 from rag.errors import ModelFailed, ModelUnavailable, SettingsError
 from rag.llama import try_out
 from rag.modelfiles import CATALOGUE, DEFAULT, STAND_IN, Generation, ModelFile

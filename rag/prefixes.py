@@ -12,16 +12,18 @@ import ctypes
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from rag.atomic import write_atomically
 
 # Raise it when a context is opened differently (kind of cache, flash attention): its states are then others.
 _VERSION = 1
 KEPT_BYTES = 200_000_000
 """What is kept at most: the rules of our prompt take 3.4 MB for a 1.5B and 26 MB for a 14B."""
 
-# Metadata and vocabulary come first in a GGUF: two models of one size differ there.
+# Metadata and vocabulary come first in a GGUF. Two that were fitted from one model differ in weights alone, and where
+# times are made equal, as in the layers of a container, only their places tell them apart.
 _HEAD = 65_536
 
 
@@ -45,10 +47,11 @@ class Prefixes:
 
         self._folder = folder
         status = gguf.stat()
-        with gguf.open("rb") as file:
-            head = hashlib.sha256(file.read(_HEAD)).hexdigest()
+        with gguf.open("rb") as opened:
+            head = hashlib.sha256(opened.read(_HEAD)).hexdigest()
         build = llama_cpp.llama_print_system_info().decode("utf-8", "replace")
-        self._identity = [_VERSION, status.st_size, status.st_mtime_ns, head, llama_cpp.__version__, build]
+        file = [str(gguf.resolve()), status.st_ino, status.st_size, status.st_mtime_ns, head]
+        self._identity = [_VERSION, *file, llama_cpp.__version__, build]
         # A window or a recurrent state forgets: there what was kept is not all that was read (llama.cpp#25295).
         self._whole = not (
             llama_cpp.llama_model_n_swa(model)
@@ -88,12 +91,8 @@ class Prefixes:
         buffer = (ctypes.c_uint8 * llama_cpp.llama_state_seq_get_size(context, 0))()
         size = llama_cpp.llama_state_seq_get_data(context, buffer, len(buffer), 0)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             self._make_room(size)
-            with tempfile.TemporaryDirectory(dir=self._folder) as private:  # gone if the disk is full
-                part = Path(private, "part")
-                part.write_bytes(_sealed(bytes(buffer[:size])))
-                os.replace(part, self._path(ids))
+            write_atomically(self._path(ids), _sealed(bytes(buffer[:size])))
         except OSError:
             return  # the next process reads the rules again, which takes a second
 
@@ -103,7 +102,7 @@ class Prefixes:
 
     def _make_room(self, size: int) -> None:
         """Remove what was not used for longest."""
-        for path in sorted(self._folder.glob("*.kv"), key=lambda path: -path.stat().st_mtime):
+        for path in sorted(self._folder.glob("*.kv*"), key=lambda path: -path.stat().st_mtime):
             size += path.stat().st_size
             if size > KEPT_BYTES:
                 path.unlink(missing_ok=True)

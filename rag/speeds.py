@@ -17,13 +17,13 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from rag.atomic import write_atomically
 from rag.costs import read_per_second, written_per_second
-from rag.downloads import write_atomically
 from rag.errors import ModelFailed
 from rag.llm import ChatModel
 from rag.modelfiles import ModelFile
 from rag.records import Turn, Usage
-from rag.tuning import physical_cores
+from rag.tuning import Threads, threads_for
 
 _WRITTEN_TOKENS = 48
 _LEAST_WRITTEN = 8
@@ -53,7 +53,7 @@ class Speed:
 
     read: float
     written: float
-    threads: int
+    threads: Threads
     build: str
     day: date
 
@@ -66,8 +66,8 @@ def build() -> str:
 def measure(model: ChatModel, sha256: str, *, threads: int = 0, stop: threading.Event | None = None) -> Speed:
     """Have ``model`` read some 240 tokens and write 48, and remember how fast that went, by the ``sha256`` of its file.
 
-    ``threads`` 0 are the physical cores. Raises ModelFailed where it wrote too little to be measured, as one does that
-    was told to ``stop``.
+    ``threads`` 0 are those of `rag.tuning`. Raises ModelFailed where it wrote too little to be measured, as one does
+    that was told to ``stop``.
     """
     # What a cold disk and a cached prompt would do to the figures; so many other tokens push the prompt out.
     _run(model, _WARM, 1, stop)
@@ -75,7 +75,7 @@ def measure(model: ChatModel, sha256: str, *, threads: int = 0, stop: threading.
     read, written = read_per_second(usage), written_per_second(usage)
     if read is None or written is None or usage.answer_tokens < _LEAST_WRITTEN:
         raise ModelFailed(f"{model.name} wrote too little to be measured.", remedy="Measure again.")
-    speed = Speed(round(read, 1), round(written, 1), threads or physical_cores(), build(), date.today())
+    speed = Speed(round(read, 1), round(written, 1), threads_for(threads), build(), date.today())
     _remember(sha256, speed)
     return speed
 
@@ -92,14 +92,13 @@ def _run(model: ChatModel, turns: tuple[Turn, ...], tokens: int, stop: threading
 
 def remembered(threads: int = 0) -> Mapping[str, Speed]:
     """The last speed of each file, by its sha256, measured with the build that is installed and as many ``threads``."""
-    now, used = build(), threads or physical_cores()
+    now, used = build(), threads_for(threads)
     return {sha256: one for sha256, one in _kept().items() if (one.build, one.threads) == (now, used)}
 
 
 def _remember(sha256: str, speed: Speed) -> None:
     path = _place()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         kept = {name: asdict(one) for name, one in {**_kept(), sha256: speed}.items()}
         write_atomically(path, json.dumps(kept, default=str, indent=1))
     except OSError as error:
@@ -116,7 +115,7 @@ def _kept() -> dict[str, Speed]:
             str(name): Speed(
                 float(row["read"]),
                 float(row["written"]),
-                int(row["threads"]),
+                Threads(int(row["threads"]["read"]), int(row["threads"]["write"])),
                 str(row["build"]),
                 date.fromisoformat(row["day"]),
             )

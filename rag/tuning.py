@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from rag.atomic import write_atomically
+
 
 @dataclass(frozen=True, slots=True)
 class Threads:
@@ -56,20 +58,21 @@ def _quota(groups: Path) -> int:
     return sys.maxsize
 
 
-def threads() -> Threads:
-    """What was found best with this build and as many cores; a thread for each physical core where nothing was."""
-    return _kept() or Threads(physical_cores(), physical_cores())
+def threads_for(wanted: int) -> Threads:
+    """So many as are ``wanted``; for 0 what was found best with this build and as many cores.
+
+    Where nothing was found, a thread for each physical core.
+    """
+    return Threads(wanted, wanted) if wanted else _kept() or Threads(physical_cores(), physical_cores())
 
 
-def remember(found: Threads) -> None:
-    """Keep what a trial found; a folder that cannot be written keeps nothing."""
+def remember(found: Threads) -> bool:
+    """Keep what a trial found; false where the folder cannot be written."""
     try:
-        _place().parent.mkdir(parents=True, exist_ok=True)
-        part = _place().with_name(f"threads.json.{os.getpid()}")
-        part.write_text(json.dumps({**asdict(found), "machine": _machine()}), encoding="utf-8")
-        os.replace(part, _place())
+        write_atomically(_place(), json.dumps({**asdict(found), "machine": _machine()}))
     except OSError:
-        return
+        return False
+    return True
 
 
 def _kept() -> Threads | None:

@@ -19,7 +19,7 @@ HEAVY = (
 
 # Lowest first; a module imports only from lower rows, and from its own row only what stands to its left.
 LAYERS = (
-    ("errors", "records"),
+    ("errors", "records", "atomic"),
     ("settings", "companies", "figures", "terms", "houses", "sentences", "stems", "prompts"),
     ("cuewords", "periods", "mentions", "addressees", "questions", "frames", "followups", "coverage", "sought"),
     ("readers", "replies", "quotations", "cues", "asides", "prose", "turns", "attribution", "chunking", "reading"),

@@ -25,16 +25,23 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reference() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where sentence-transformers saves the model, in the layout of the version that is installed."""
+    return tmp_path_factory.mktemp("saved") / "model"
+
+
+@pytest.fixture(scope="module")
+def reference(saved: Path) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     """What sentence-transformers itself makes of the texts, each alone."""
     code = (
         "import json, sys; from sentence_transformers import SentenceTransformer as S;"
         "texts = json.load(sys.stdin); model = S(sys.argv[1], device='cpu', local_files_only=True);"
-        "rows = [model.encode(text, normalize_embeddings=True).tolist() for text in texts]; print(json.dumps(rows))"
+        "rows = [model.encode(text, normalize_embeddings=True).tolist() for text in texts]; print(json.dumps(rows));"
+        "model.save(sys.argv[2])"
     )
-    command = [sys.executable, "-W", "ignore", "-c", code, str(_built_in())]
+    command = [sys.executable, "-W", "ignore", "-c", code, str(_built_in()), str(saved)]
     done = subprocess.run(command, input=json.dumps(TEXTS), capture_output=True, text=True, check=True)
-    return np.array(json.loads(done.stdout.splitlines()[-1]), np.float32)
+    return np.array(json.loads(done.stdout.splitlines()[0]), np.float32)
 
 
 def test_the_exact_graph_s_vectors_are_those_of_sentence_transformers(reference: np.ndarray) -> None:
@@ -46,6 +53,12 @@ def test_the_small_graph_s_vectors_point_where_those_of_sentence_transformers_do
     rows = Runner(_built_in(), graph(_built_in(), exact=False)).embed(TEXTS)
     assert np.linalg.norm(rows, axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-5)
     assert (rows * reference).sum(axis=1).min() > 0.97
+
+
+@pytest.mark.usefixtures("reference")
+def test_a_model_that_sentence_transformers_has_saved_is_the_same_graph(saved: Path) -> None:
+    assert readable(saved)
+    assert graph(saved, exact=False) == graph(_built_in(), exact=False)
 
 
 def test_no_weight_of_the_small_graph_can_overflow_sixteen_bits() -> None:

@@ -87,6 +87,14 @@ def test_weights_that_do_not_load_are_said_with_a_remedy(copy: Path) -> None:
         SentenceTransformerEmbedder(str(copy)).embed(["x"])
 
 
+def test_a_kept_form_that_does_not_run_is_said_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = SentenceTransformerEmbedder()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ModelUnavailable, match="does not run") as told:
+        embedder.embed(["x"])
+    assert "onnxruntime" in told.value.remedy
+
+
 def test_a_model_that_brings_code_is_refused(copy: Path) -> None:
     (copy / "evil.py").write_text("raise SystemExit")
     with pytest.raises(ModelUnavailable, match=r"evil\.py"):

@@ -119,12 +119,15 @@ def test_weights_that_lack_a_layer_are_left_to_sentence_transformers(small: Path
     assert form(small).graph == b""
 
 
-def test_a_failure_is_not_remembered(small: Path, cache: Path) -> None:
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_broken_package_is_told_and_makes_no_other_form(small: Path, cache: Path, package: str) -> None:
     code = (
-        "import sys, pathlib; sys.modules['onnx'] = None; import rag.exported as e;"
-        "print(len(e.form(pathlib.Path(sys.argv[1])).graph))"
+        f"import sys, pathlib; sys.modules['{package}'] = None; import rag.exported as e;"
+        "from rag.errors import ModelUnavailable\n"
+        "try: e.form(pathlib.Path(sys.argv[1]))\nexcept ModelUnavailable as error: print(error.remedy)"
     )
-    assert subprocess.check_output([sys.executable, "-c", code, str(small)]) == b"0\n"
+    told = subprocess.run([sys.executable, "-c", code, str(small)], capture_output=True, text=True, check=True).stdout
+    assert "pip install --force-reinstall onnx onnxruntime" in told
     assert form(small).graph != b""
 
 

@@ -41,4 +41,4 @@ def test_another_number_of_threads_has_to_be_clearly_faster(speeds: dict[int, fl
 
 def test_the_threads_of_a_trial_are_remembered(smol: Path) -> None:
     found = limits.try_threads(smol)
-    assert tuning.threads() == found
+    assert tuning.threads_for(0) == found

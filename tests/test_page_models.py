@@ -27,6 +27,7 @@ from rag.models import Kept, models_folder
 from rag.page import models
 from rag.page.modeljobs import Job, ModelJobs
 from rag.speeds import Speed
+from rag.tuning import Threads
 from tests import tiny_gguf
 from tests.conftest import BERNSTEIN
 from tests.fakes import ScriptedModel, WordEmbedder
@@ -80,7 +81,7 @@ def hostile(text: str) -> str:
     running = Job("pull", text, done=1, total=2, rate=1.0, told=text)
     foreign = models.foreign_card(text, used)
     cards = (
-        models.Card(model, HERE, 1, Speed(1, 1, 1, text, date.today()), used, running),
+        models.Card(model, HERE, 1, Speed(1, 1, Threads(1, 1), text, date.today()), used, running),
         models.Card(model, HERE, 1),
     )
     return shelf(*cards, foreign=foreign, told=text)
@@ -98,13 +99,18 @@ def test_no_attack_becomes_markup(attack: str) -> None:
 
 
 def test_a_card_tells_what_there_is_to_know_of_a_model() -> None:
-    words = Drawing(shelf(card(speed=Speed(120.4, 19.26, 2, "b", date(2026, 1, 3))))).words
+    words = Drawing(shelf(card(speed=Speed(120.4, 19.26, Threads(2, 2), "b", date(2026, 1, 3))))).words
     for part in (
         "tiny", "Tests only.", "0.00 GB", "MIT", MODEL.sha256, MODEL.sha256[:12], "team/tiny on the model hub",
         "verified on", "about 0.4 GB – more than there is", "reads 120, writes 19.3 tokens/s", "2 threads",
         "03 Jan 2026", "0.3 GB of memory", "2.0 GB of disk",
     ):  # fmt: skip
         assert part in words
+
+
+def test_a_card_tells_threads_that_read_from_those_that_write() -> None:
+    words = Drawing(shelf(card(speed=Speed(120.4, 19.26, Threads(4, 1), "b", date(2026, 1, 3))))).words
+    assert "(4 to read, 1 thread to write, 03 Jan 2026)" in words
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from rag.llm import Piece, Stream
 from rag.modelfiles import CATALOGUE
 from rag.records import Turn
 from rag.speeds import build, measure, memory_free, memory_needed, memory_total, remembered
+from rag.tuning import Threads, remember
 from tests.fakes import ScriptedModel
 
 WORDS = "one two three four five six seven eight nine ten"
@@ -60,7 +61,7 @@ def test_the_prompt_of_the_measurement_has_about_240_tokens(smol: Path) -> None:
 
 def test_a_speed_is_remembered_by_the_hash_of_the_file() -> None:
     speed = measure(ScriptedModel(WORDS), "a", threads=3)
-    assert (speed.read, speed.written, speed.threads) == (70.0, 50.0, 3)
+    assert (speed.read, speed.written, speed.threads) == (70.0, 50.0, Threads(3, 3))
     assert remembered(3) == {"a": speed}
 
 
@@ -79,6 +80,12 @@ def test_a_speed_of_another_build_is_not_shown(tmp_path: Path) -> None:
 def test_a_speed_with_other_threads_is_not_shown() -> None:
     measure(ScriptedModel(WORDS), "a", threads=1)
     assert remembered(2) == {}
+
+
+def test_a_speed_from_before_other_threads_were_found_faster_is_not_shown() -> None:
+    measure(ScriptedModel(WORDS), "a")
+    remember(Threads(1, 1) if remembered()["a"].threads != Threads(1, 1) else Threads(2, 1))
+    assert remembered() == {}
 
 
 def test_a_model_that_writes_next_to_nothing_is_not_measured() -> None:

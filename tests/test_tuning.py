@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.tuning import Threads, logical_cores, physical_cores, remember, threads
+from rag.tuning import Threads, logical_cores, physical_cores, remember, threads_for
 
 
 def test_hyper_threads_are_not_counted(tmp_path: Path) -> None:
@@ -22,12 +22,17 @@ def test_without_a_topology_there_is_at_least_one_core(tmp_path: Path) -> None:
 
 
 def test_until_it_was_tried_each_physical_core_has_a_thread() -> None:
-    assert threads() == Threads(physical_cores(), physical_cores())
+    assert threads_for(0) == Threads(physical_cores(), physical_cores())
 
 
 def test_what_a_trial_found_is_used_from_then_on() -> None:
+    assert remember(Threads(1, 1))
+    assert threads_for(0) == Threads(1, 1)
+
+
+def test_threads_that_are_wanted_are_used_whatever_a_trial_found() -> None:
     remember(Threads(1, 1))
-    assert threads() == Threads(1, 1)
+    assert threads_for(3) == Threads(3, 3)
 
 
 @pytest.mark.parametrize(
@@ -37,13 +42,13 @@ def test_a_file_that_says_nothing_of_this_machine_is_as_none(text: str) -> None:
     remember(Threads(1, 1))
     (place,) = Path(os.environ["XDG_DATA_HOME"]).rglob("threads.json")
     place.write_text(text)
-    assert threads() == Threads(physical_cores(), physical_cores())
+    assert threads_for(0) == Threads(physical_cores(), physical_cores())
 
 
 def test_a_folder_that_cannot_be_made_keeps_nothing() -> None:
     Path(os.environ["XDG_DATA_HOME"]).write_text("")
-    remember(Threads(1, 1))
-    assert threads() == Threads(physical_cores(), physical_cores())
+    assert not remember(Threads(1, 1))
+    assert threads_for(0) == Threads(physical_cores(), physical_cores())
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,10 @@ def _file(card: Card) -> str:
 def _speed(card: Card) -> str:
     if card.speed is None:
         return "not measured on this machine"
-    cores = f"{card.speed.threads} thread{'s' if card.speed.threads != 1 else ''}"
+    used = card.speed.threads
+    cores = f"{used.write} thread{'s' if used.write != 1 else ''}"
+    if used.read != used.write:
+        cores = f"{used.read} to read, {cores} to write"
     pace = f"reads {card.speed.read:,.0f}, writes {card.speed.written:,.1f} tokens/s"
     return f"{pace} ({cores}, {card.speed.day:%d %b %Y})"
 
