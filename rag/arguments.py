@@ -171,7 +171,11 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="passages of the generated indexes (default: 1000 10000 200000)",
     )
-    parser.add_argument("--questions", metavar="FILE", help="JSON lines, in place of questions that the index suggests")
+    parser.add_argument(
+        "--questions",
+        metavar="FILE",
+        help="JSON lines, in place of questions that the index suggests; each is asked twice",
+    )
     parser.add_argument("--model", metavar="NAME|PATH|URL", help="as for a question")
     parser.add_argument("--plot", metavar="PNG", help="draw the figures (needs rag[plot])")
     parser.add_argument("--json", action="store_true", help="one JSON object")

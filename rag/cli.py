@@ -284,7 +284,7 @@ def _report(
 
 def measure(arguments: argparse.Namespace) -> int:
     """``rag bench``: how fast this machine answers, searches and indexes, and what that costs."""
-    from rag import bench, plots, questionsets
+    from rag import bench, plots, questionsets, speedcard
 
     plot = Path(arguments.plot) if arguments.plot else None
     if plot:
@@ -293,14 +293,14 @@ def measure(arguments: argparse.Namespace) -> int:
     with _assistant(arguments) as desk:
         _refresh(desk)
         questions = [one.text for one in given] or desk.starters()
-    with Bar("parts") as bar:
+    with Bar("") as bar:
         figures = bench.run(desk.settings, questions, arguments.chunks or bench.SIZES, bar)
     if arguments.json:
-        present.write_json(bench.report_json(figures, desk.settings), sys.stdout)
+        present.write_json(speedcard.report_json(figures, desk.settings), sys.stdout)
     else:
-        print(bench.report_text(figures, desk.settings))
+        print(speedcard.report_text(figures, desk.settings))
     if plot:
-        plots.draw_speed(plot, **bench.picture(figures))
+        plots.draw_speed(plot, **speedcard.picture(figures))
     return ANSWERED
 
 

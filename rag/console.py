@@ -35,6 +35,7 @@ class Bar:
         """Draw nothing yet; what is counted are bytes, or ``unit``."""
         self._unit = unit
         self._bar: tqdm[Any] | None = None
+        self._what = ""
 
     def __enter__(self) -> Bar:
         """Return the bar."""
@@ -47,13 +48,19 @@ class Bar:
         self.clear()
 
     def __call__(self, done: int, total: int | None, what: str) -> None:
-        """Show that ``done`` of ``total`` are there."""
+        """Show that ``done`` of ``total`` are there; another total is another bar."""
+        if self._bar is not None and self._bar.total != total:
+            self.clear()
         if self._bar is None:
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, unit=self._unit, unit_scale=True, disable=None, leave=False, file=sys.stderr)
+            self._what = ""
+        new, self._what = what != self._what, what
         self._bar.set_description(printable(what), refresh=False)
         self._bar.update(done - self._bar.n)
+        if new:  # at once: the next news of it may take a minute
+            self._bar.refresh()
 
     def clear(self) -> None:
         """Take the bar off the screen; later news bring a new one."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from rag.errors import ModelFailed
 from rag.gguf import open_gguf
-from rag.tuning import Threads, logical_cores, physical_cores, remember
+from rag.tuning import Threads, logical_cores, physical_cores
 
 READ, WRITTEN = 256, 48
 """Tokens that are read, and written after them."""
@@ -72,7 +72,7 @@ def raw_speed(path: Path, *, threads: int = 0) -> tuple[float, float]:
 
 
 def try_threads(path: Path) -> Threads:
-    """Find how many threads read and write fastest with the model at ``path``, and remember it.
+    """Find how many threads read and write fastest with the model at ``path``.
 
     Half a minute. A thread for each physical core is kept unless another number is clearly faster. Raises ModelFailed.
     """
@@ -82,9 +82,7 @@ def try_threads(path: Path) -> Threads:
     speeds = {count: [raw_speed(path, threads=count) for _ in range(2)] for count in sorted(tried)}
     read, write = (_best({count: max(pair[place] for pair in pairs) for count, pairs in speeds.items()}, usual)
                    for place in (0, 1))  # fmt: skip
-    found = Threads(read, write)
-    remember(found)
-    return found
+    return Threads(read, write)
 
 
 def _best(speeds: Mapping[int, float], usual: int) -> int:

@@ -5,6 +5,7 @@ In: estimates, seconds, a curve, speeds. Out: a PNG file. It does not know where
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -31,7 +32,7 @@ def require(path: Path) -> None:
     """Know early that ``path`` can be drawn. Raises RagError and SettingsError."""
     if find_spec("matplotlib") is None:
         raise RagError("matplotlib, which draws the plot, is not installed.", remedy="pip install 'rag[plot]'")
-    if path.is_dir() or not path.parent.is_dir():
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise SettingsError(f"{path} cannot be written.", remedy="Name a PNG file in a folder that is there.")
 
 

@@ -118,6 +118,17 @@ def server_host(url: str) -> str:
     return host
 
 
+def without_secrets(model: str) -> str:
+    """A model's name or path as it is; a URL without user, password and query, for whoever reads of it elsewhere."""
+    if "://" not in model:
+        return model
+    try:
+        parts = urlsplit(model)
+    except ValueError:
+        return "a server"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
 class ServerModel:
     """A model behind ``/v1/chat/completions`` of llama-server, vLLM or their like.
 
@@ -128,9 +139,7 @@ class ServerModel:
         """Take a URL with or without ``/v1``; without ``name``, ask the server; raises ModelFailed."""
         self.remote = not _is_loopback(server_host(url))
         self._url = url.rstrip("/").removesuffix("/chat/completions").removesuffix("/v1") + "/v1"
-        parts = urlsplit(self._url)
-        # What stands before the host may be a password, and errors are read by every visitor of the page.
-        self._shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        self._shown = without_secrets(self._url)
         self._client = self._open()
         self._lock = threading.Lock()
         self._connections: set[_Connection] = set()

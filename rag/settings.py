@@ -75,6 +75,11 @@ class Settings:
         settings._check()
         return settings
 
+    def environment(self) -> dict[str, str]:
+        """The variables with which a process in the same folder loads the same settings."""
+        values = ((f"RAG_{name.upper()}", getattr(self, name)) for name in _KINDS)
+        return {name: "" if value is None else str(value) for name, value in values}
+
     def _check(self) -> None:
         if self.think not in THINKING_TOKENS:
             raise SettingsError(f"think is {self.think!r}.", remedy=f"Use one of: {', '.join(THINKING_TOKENS)}.")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rag.loading import is_here
 from rag.modelfiles import CATALOGUE, DEFAULT, ModelFile
+from rag.server import without_secrets
 from rag.settings import Settings
 from rag.store import Catalogue
 
@@ -39,6 +40,6 @@ def status(settings: Settings, catalogue: Catalogue | None, models: Mapping[str,
         **counts,
         houses=catalogue.houses() if catalogue else (),
         fingerprint=catalogue.fingerprint if catalogue else "",
-        model=settings.model or DEFAULT,
+        model=without_secrets(settings.model or DEFAULT),
         model_is_here=is_here(settings.model, models),
     )

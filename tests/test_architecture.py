@@ -34,7 +34,18 @@ LAYERS = (
     ("fitting", "costs"),
     ("speeds", "loading", "status", "answering", "assistant"),
     ("__init__", "present", "receipts", "verifying", "page", "guard", "passwords", "arguments", "console", "inbox"),
-    ("metrics", "questionsets", "evaluation", "judging", "plots", "scorecard", "limits", "scaling", "bench"),
+    (
+        "metrics",
+        "questionsets",
+        "evaluation",
+        "judging",
+        "plots",
+        "scorecard",
+        "limits",
+        "scaling",
+        "bench",
+        "speedcard",
+    ),
     ("cli", "__main__"),
 )
 ORDER = [name for row in LAYERS for name in row]

@@ -39,6 +39,6 @@ def test_another_number_of_threads_has_to_be_clearly_faster(speeds: dict[int, fl
     assert limits._best(speeds, 2) == best
 
 
-def test_the_threads_of_a_trial_are_remembered(smol: Path) -> None:
+def test_a_trial_finds_threads_that_this_machine_has(smol: Path) -> None:
     found = limits.try_threads(smol)
-    assert tuning.threads_for(0) == found
+    assert all(1 <= count <= tuning.logical_cores() for count in (found.read, found.write))

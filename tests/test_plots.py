@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import sys
@@ -39,6 +40,13 @@ def test_where_nothing_can_be_written_is_known_before_anything_is_asked(tmp_path
     for place in (tmp_path, tmp_path / "none" / "p.png"):
         with pytest.raises(SettingsError, match="cannot be written"):
             require(place)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes everywhere")
+def test_a_folder_that_may_only_be_read_is_known_before_anything_is_asked(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(SettingsError, match="cannot be written"):
+        require(tmp_path / "p.png")
 
 
 def test_a_disk_that_refuses_is_an_error(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,16 @@ def test_a_keyword_beats_the_environment_and_that_beats_the_file(
     monkeypatch.setenv("RAG_SEED", "3")
     found = Settings.load(folder=tmp_path, quotes=5)
     assert (found.quotes, found.seed, found.threads) == (5, 3, 2)
+
+
+def test_another_process_with_its_environment_has_the_same_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, '[tool.rag]\nquotes = 2\nhouses = "mine.toml"\nmodel = "r1-7b"\n')
+    ours = replace(Settings.load(folder=tmp_path, quotes=5, index=tmp_path / "i"), houses=None, model="", seed=4)
+    for name, value in ours.environment().items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load(folder=tmp_path) == ours
 
 
 def test_paths_in_the_file_count_from_the_file(tmp_path: Path) -> None:

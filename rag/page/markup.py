@@ -9,12 +9,12 @@ Mail and model output are hostile: EchoLeak's way out of a machine was an image 
 from __future__ import annotations
 
 import html
-from urllib.parse import urlsplit
 
 from rag.errors import RagError
 from rag.present import label, printable
 from rag.prompts import speaker
 from rag.records import Quote
+from rag.server import without_secrets
 
 QUIET = "color-mix(in srgb, var(--body-text-color) 68%, transparent)"
 """The colour of what is not the answer: 4.5 to 1 and more against either theme's background."""
@@ -78,8 +78,4 @@ def shown(name: str) -> str:
     """A model's name, a file's without its folders, a URL's without user and password."""
     if "://" not in name:
         return name.replace("\\", "/").rsplit("/", 1)[-1]
-    try:
-        parts = urlsplit(name)
-    except ValueError:
-        return "a server"
-    return f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}"
+    return "/".join(without_secrets(name).split("/", 3)[:3])
