@@ -19,11 +19,9 @@ from typing import TYPE_CHECKING, Self
 from rag import indexing
 from rag.answering import Reply
 from rag.conditions import Conditions, asked, check_count, encodable
-from rag.contents import Contents, Listing
 from rag.embedding import Embedder, SentenceTransformerEmbedder
 from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, ModelUnavailable, RagError
 from rag.facets import Facets
-from rag.followups import completed
 from rag.gate import GATE, Gate, Judgement, Notes, gate_for, judge
 from rag.history import History, history, remember
 from rag.houses import use
@@ -45,6 +43,7 @@ from rag.vectors import ChromaVectors, ExactVectors, NearestVectors, discard
 
 if TYPE_CHECKING:
     from rag.comparing import Comparison
+    from rag.contents import Contents, Listing
     from rag.passages import Opened
     from rag.starters import Starters
 
@@ -243,7 +242,11 @@ class Assistant:
         limits = Conditions(house, since, until, voice, kind, as_of)
         filters = limits.filters()
         question = asked(question)
-        searched = completed(question, history, people=retriever.people())
+        searched = question
+        if history:
+            from rag.followups import completed  # 11 ms that a first question need not wait for
+
+            searched = completed(question, history, people=retriever.people())
         query = retriever.understand(searched, limits.today())
         if not quotes_only:
             self.loader.preload()
@@ -298,6 +301,10 @@ class Assistant:
     def preload(self) -> None:
         """Begin to load the chat model, if its file is here, and the embedding model."""
         self.loader.preload()
+        self.warm()
+
+    def warm(self) -> None:
+        """Begin to load the embedding model."""
         # No daemon: Python 3.11 ends one by unwinding its stack, and ONNX Runtime's frames then abort the process.
         threading.Thread(target=self._warm, name="embedder-loader").start()
 
@@ -366,13 +373,13 @@ class Assistant:
     def starters(self) -> tuple[str, ...]:
         """Questions to begin with, of which the index answers each; none while it cannot be searched."""
         with contextlib.suppress(IndexMissing, ModelUnavailable):
-            return self._starters.questions(self._known())
+            return self._starters.questions(self.contents)
         return ()
 
     def claims(self) -> tuple[str, ...]:
         """Claims to begin with, on which several houses speak; none while the index cannot be searched."""
         with contextlib.suppress(IndexMissing, ModelUnavailable):
-            return self._starters.claims(self._known())
+            return self._starters.claims(self.contents)
         return ()
 
     def subject(self, question: str) -> str:

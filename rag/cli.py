@@ -60,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def ask(arguments: argparse.Namespace) -> int:
     """``rag "question"``: quotes, then prose that was checked."""
     with _assistant(arguments) as desk:
-        if not arguments.quotes_only:
+        if arguments.quotes_only:
+            desk.warm()
+        else:
             desk.preload()
         _refresh(desk)
         with Bar() as bar:

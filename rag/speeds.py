@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
 from rag.atomic import write_atomically
@@ -60,6 +59,8 @@ class Speed:
 
 def build() -> str:
     """What runs the models of this machine: another version is another speed."""
+    from importlib.metadata import version
+
     return f"llama-cpp-python {version('llama_cpp_python')}"
 
 

@@ -39,17 +39,16 @@ _TRIED, _EACH, _COMPARED = 8, 3, 4
 
 
 class Index(Protocol):
-    """What is asked of a `rag.store.Catalogue`."""
+    """What is asked of a `rag.contents.Contents`."""
 
     def __hash__(self) -> int:
         """As of any object: one index is not another."""
 
-    @property
     def generation(self) -> int:
         """A number that grows with every change."""
 
     def newest(self) -> list[Said]:
-        """As `rag.contents.newest`."""
+        """As there."""
 
 
 class Starters:
@@ -68,12 +67,12 @@ class Starters:
     def questions(self, index: Index) -> tuple[str, ...]:
         """Up to `QUESTIONS` questions, of several kinds where the index has what they ask for."""
         with self._lock:
-            return self._questions(index, index.generation)
+            return self._questions(index, index.generation())
 
     def claims(self, index: Index) -> tuple[str, ...]:
         """Up to `CLAIMS` claims, each a sentence of a house of whose matter another one speaks, too."""
         with self._lock:
-            return self._claims(index, index.generation)
+            return self._claims(index, index.generation())
 
     def _answered(self, index: Index, _generation: int) -> tuple[str, ...]:
         found: list[Candidate] = []

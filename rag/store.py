@@ -17,14 +17,13 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rag.contents import Contents, Said, newest
 from rag.embedding import Vectors
 from rag.errors import IndexDamaged, IndexLocked, IndexMissing, IndexStale
 from rag.facets import Facets, facets
@@ -46,6 +45,9 @@ from rag.schema import (
     replace_file,
     translated,
 )
+
+if TYPE_CHECKING:
+    from rag.contents import Contents
 
 _FILTERS = 16
 _OWN_FACTS = frozenset({"fingerprint", "generation", "identity"})
@@ -85,7 +87,6 @@ class Catalogue:
         self._lock = threading.RLock()
         self._censuses = count()
         self._lexicon = Lexicon(self._read)
-        self.contents = Contents(self._read, lambda: self.generation)
         # The numbers of a house of 20,000 chunks take 10 ms to read and 1 MB to keep.
         self._numbers = lru_cache(_FILTERS)(self._meeting)
         self._names = lru_cache(2)(self._speaking)
@@ -374,9 +375,12 @@ class Catalogue:
         )
         return tuple(name for (name,) in self._read(query.format(column)))
 
-    def newest(self) -> list[Said]:
-        """The first passages of the newest documents; copies are left out."""
-        return newest(self._read)
+    @cached_property
+    def contents(self) -> Contents:
+        """Everything that is in the index, to look through."""
+        from rag.contents import Contents  # 6 ms that no question needs
+
+        return Contents(self._read, lambda: self.generation)
 
     def facets(self) -> Facets:
         """What a question can be limited to, with the number of documents for each."""

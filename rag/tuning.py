@@ -10,7 +10,6 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from rag.atomic import write_atomically
@@ -89,6 +88,8 @@ def _kept() -> Threads | None:
 
 
 def _machine() -> list[int | str]:
+    from importlib.metadata import version  # 9 ms, for the one who loads a model
+
     return [version("llama_cpp_python"), physical_cores(), logical_cores()]
 
 

@@ -55,6 +55,12 @@ def small(tmp_path: Path) -> Path:
     return folder
 
 
+def graph_of(folder: Path) -> bytes:
+    made = form(folder)
+    assert made.read
+    return made.read()
+
+
 def kept(cache: Path) -> list[Path]:
     return sorted(cache.iterdir())
 
@@ -75,19 +81,29 @@ def test_a_model_of_another_shape_is_exported_as_sentence_transformers_runs_it(s
 
 
 def test_a_form_that_is_kept_is_not_made_again(small: Path, cache: Path) -> None:
-    made = form(small)
+    made = form(small).fingerprint, graph_of(small)
     before = [path.stat().st_mtime_ns for path in kept(cache)]
-    assert form(small) == made
+    assert (form(small).fingerprint, graph_of(small)) == made
     assert [path.stat().st_mtime_ns for path in kept(cache)] == before
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[]\nx", b"null\n"])
 def test_a_damaged_form_is_made_again(small: Path, cache: Path, damage: bytes) -> None:
-    made = form(small)
+    made = form(small).fingerprint, graph_of(small)
     (path,) = kept(cache)
     path.write_bytes(damage or path.read_bytes()[:-1])
-    assert form(small) == made
-    assert exported._read(path) == made
+    assert (form(small).fingerprint, graph_of(small)) == made
+    assert exported._read(path) == made[1]
+
+
+def test_a_flipped_bit_is_found_before_the_graph_runs(small: Path, cache: Path) -> None:
+    whole = graph_of(small)
+    (path,) = kept(cache)
+    raw = bytearray(path.read_bytes())
+    raw[-9] ^= 1
+    path.write_bytes(raw)
+    assert graph_of(small) == whole
+    assert exported._read(path) == whole
 
 
 def test_other_weights_in_the_same_place_are_another_form(small: Path) -> None:
@@ -110,13 +126,13 @@ def test_a_model_that_eight_bits_cannot_hold_stays_in_float32(small: Path) -> No
 def test_a_model_that_cannot_be_exported_has_no_graph_and_is_not_hashed_twice(small: Path, cache: Path) -> None:
     (small / "config_sentence_transformers.json").write_text('{"prompts": {"query": "query: "}}')
     made = form(small)
-    assert (made.graph, len(made.fingerprint), len(kept(cache))) == (b"", 16 + 1 + 8, 1)
+    assert (made.read, len(made.fingerprint), len(kept(cache))) == (None, 16 + 1 + 8, 1)
 
 
 def test_weights_that_lack_a_layer_are_left_to_sentence_transformers(small: Path) -> None:
     weights = load_file(small / "model.safetensors")
     save_file({name: values for name, values in weights.items() if "layer.1" not in name}, small / "model.safetensors")
-    assert form(small).graph == b""
+    assert form(small).read is None
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
@@ -128,7 +144,7 @@ def test_a_broken_package_is_told_and_makes_no_other_form(small: Path, cache: Pa
     )
     told = subprocess.run([sys.executable, "-c", code, str(small)], capture_output=True, text=True, check=True).stdout
     assert "pip install --force-reinstall onnx onnxruntime" in told
-    assert form(small).graph != b""
+    assert graph_of(small) != b""
 
 
 def test_a_full_disk_is_not_filled_further(small: Path, cache: Path) -> None:
@@ -144,15 +160,15 @@ def test_a_full_disk_is_not_filled_further(small: Path, cache: Path) -> None:
 def test_a_cache_that_cannot_be_written_to_is_no_hindrance(small: Path, cache: Path) -> None:
     cache.parent.mkdir(parents=True)
     cache.write_text("no folder")
-    assert form(small).graph == form(small).graph != b""
+    assert graph_of(small) == graph_of(small) != b""
 
 
 def test_the_cache_keeps_the_newest_forms_only(small: Path, cache: Path) -> None:
     for number in range(exported._KEPT + 2):
         os.utime(small / "config.json", ns=(number, number))
-        newest = form(small)
+        newest = form(small).fingerprint
     assert len(kept(cache)) == exported._KEPT
-    assert newest in [exported._read(path) for path in kept(cache)]
+    assert (newest, True) in [exported._named(path) for path in kept(cache)]
 
 
 def test_two_that_make_a_form_at_once_have_the_same(small: Path, cache: Path) -> None:
@@ -164,7 +180,7 @@ def test_two_that_make_a_form_at_once_have_the_same(small: Path, cache: Path) ->
 
 
 def test_a_vector_is_the_same_whatever_is_embedded_with_it(small: Path) -> None:
-    runner = Runner(small, form(small).graph)
+    runner = Runner(small, graph_of(small))
     texts = ["one", "two words " * 50, "", "three"]
     together = runner.embed(texts)
     assert np.array_equal(together, np.vstack([runner.embed([text]) for text in texts]))
@@ -172,7 +188,7 @@ def test_a_vector_is_the_same_whatever_is_embedded_with_it(small: Path) -> None:
 
 
 def test_several_threads_may_embed_at_once(small: Path) -> None:
-    runner = Runner(small, form(small).graph)
+    runner = Runner(small, graph_of(small))
     texts = [f"text {number} " * number for number in range(20)]
     alone, found = runner.embed(texts), list[np.ndarray]()
     threads = [threading.Thread(target=lambda: found.append(runner.embed(texts))) for _ in range(4)]
@@ -187,7 +203,7 @@ def test_the_runtime_keeps_nothing_to_tell_its_maker(small: Path, tmp_path: Path
     # It is silent by itself where CI is set.
     loud = {name: value for name, value in os.environ.items() if name != "CI" and not name.startswith("ORT_")}
     code = (
-        "import sys, pathlib, rag.exported as e; f = pathlib.Path(sys.argv[1]); e.Runner(f, e.form(f).graph).embed('x')"
+        "import sys, pathlib, rag.exported as e; f = pathlib.Path(sys.argv[1]);e.Runner(f, e.form(f).read()).embed('x')"
     )
     subprocess.run([sys.executable, "-c", code, str(small)], env=loud, check=True)
     assert os.listdir(tmp_path / "cache") == ["rag"]

@@ -135,9 +135,12 @@ class Passages:
     """An index of given passages; counts how often it is looked at."""
 
     def __init__(self, passages: Sequence[Said]) -> None:
-        self.generation = 1
+        self.changes = 1
         self.passages = passages
         self.looks = 0
+
+    def generation(self) -> int:
+        return self.changes
 
     def newest(self) -> list[Said]:
         self.looks += 1
@@ -187,7 +190,7 @@ def test_the_index_is_looked_at_once_while_it_stays_as_it_is() -> None:
     found.questions(index)
     found.questions(index)
     assert index.looks == 1
-    index.generation += 1
+    index.changes += 1
     found.questions(index)
     assert index.looks == 2
 
