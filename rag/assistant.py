@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 from rag import indexing
 from rag.answering import Reply
 from rag.conditions import Conditions, asked, check_count, encodable
-from rag.embedding import Embedder, SentenceTransformerEmbedder
+from rag.embedding import Embedder, SentenceTransformerEmbedder, begin
 from rag.errors import CorpusMissing, IndexBusy, IndexLocked, IndexMissing, ModelUnavailable, RagError
 from rag.facets import Facets
 from rag.gate import GATE, Gate, Judgement, Notes, gate_for, judge
@@ -229,7 +229,7 @@ class Assistant:
         quotes_only: bool = False,
         progress: Progress | None = None,
     ) -> Reply:
-        """Answer ``question`` from the ``k`` best quotes; the model loads while the search runs.
+        """Answer ``question`` from the ``k`` best quotes; the model loads behind them.
 
         A question that leans on those before it ("and Citi?") is completed from ``history``, the `Reply.exchange` of
         each, oldest first; `Reply.searched` is what it became. The filters are those of `search`; ``progress`` is told
@@ -248,17 +248,19 @@ class Assistant:
 
             searched = completed(question, history, people=retriever.people())
         query = retriever.understand(searched, limits.today())
-        if not quotes_only:
-            self.loader.preload()
         usual = self.settings.quotes or generation(self.settings.model, self.loader.catalogue).quotes
         count = usual if k is None else k
         check_count(count)
         found = retriever.search(query, k=4 * count, filters=filters)
+        gate = self._judge(found)
+        quotes = choose_quotes(found, limit=count)
+        if gate.verdict == "answer" and not quotes_only:
+            self.loader.preload()  # only now: llama.cpp's module takes from the search 0.05 s, and gains nothing
         return Reply(
             question,
-            choose_quotes(found, limit=count),
+            quotes,
             found=found,
-            gate=self._judge(found),
+            gate=gate,
             loader=None if quotes_only else self.loader,
             settings=self.settings,
             seconds={"search": time.monotonic() - started},
@@ -301,21 +303,11 @@ class Assistant:
     def preload(self) -> None:
         """Begin to load the chat model, if its file is here, and the embedding model."""
         self.loader.preload()
-        self.warm()
-
-    def warm(self) -> None:
-        """Begin to load the embedding model."""
-        # No daemon: Python 3.11 ends one by unwinding its stack, and ONNX Runtime's frames then abort the process.
-        threading.Thread(target=self._warm, name="embedder-loader").start()
+        begin(self._embedder)
 
     def choose(self, model: str) -> None:
         """Have another model answer from the next question on; see `rag.loading.ModelLoader.choose`."""
         self.settings = replace(self.settings, model=self.loader.choose(model))
-
-    def _warm(self) -> None:
-        # What goes wrong here goes wrong again, and is told, when the embedder is needed.
-        with contextlib.suppress(ModelUnavailable):
-            self._embedder.embed(["warm"])
 
     def refresh(self, *, progress: Progress | None = None) -> tuple[SyncReport | None, str]:
         """Sync if the corpus has changed: the report, or None, and a note if the index could not be brought up to date.

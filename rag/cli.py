@@ -60,10 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def ask(arguments: argparse.Namespace) -> int:
     """``rag "question"``: quotes, then prose that was checked."""
     with _assistant(arguments) as desk:
-        if arguments.quotes_only:
-            desk.warm()
-        else:
-            desk.preload()
         _refresh(desk)
         with Bar() as bar:
             reply = desk.ask(
@@ -408,13 +404,17 @@ def _bytes(name: str) -> Iterator[IO[bytes]]:
 
 def _assistant(arguments: argparse.Namespace, *, own: bool = False) -> Assistant:
     """The assistant that the arguments name; one that wanted the index to itself shares it if it must."""
-    from rag.assistant import Assistant
+    from rag.embedding import SentenceTransformerEmbedder, begin
 
     settings = _settings(arguments)
+    embedder = SentenceTransformerEmbedder(settings.embedding_model)
+    begin(embedder)  # on the second core, while the first reads the modules of the assistant (0.2 s)
+    from rag.assistant import Assistant
+
     if own:
         with contextlib.suppress(IndexBusy):
-            return Assistant.open(settings, own=True)
-    return Assistant.open(settings)
+            return Assistant.open(settings, embedder=embedder, own=True)
+    return Assistant.open(settings, embedder=embedder)
 
 
 def _refresh(desk: Assistant) -> None:

@@ -7,6 +7,7 @@ only where a model cannot be exported.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import threading
 from collections.abc import Callable, Sequence
@@ -119,6 +120,17 @@ class SentenceTransformerEmbedder:
                 remedy="Fetch the model anew, or leave embedding_model unset.",
             ) from error
         return self._model.eval()
+
+
+def begin(embedder: Embedder) -> None:
+    """Have ``embedder`` load its model in a thread of its own; what goes wrong is told to whoever embeds."""
+    # No daemon: Python 3.11 ends one by unwinding its stack, and ONNX Runtime's frames then abort the process.
+    threading.Thread(target=_embed_once, args=(embedder,), name="embedder-loader").start()
+
+
+def _embed_once(embedder: Embedder) -> None:
+    with contextlib.suppress(ModelUnavailable):
+        embedder.embed(["warm"])
 
 
 def _built_in() -> Path:

@@ -188,3 +188,11 @@ def test_a_process_may_end_while_its_models_are_being_loaded(settings: Settings)
     command = [sys.executable, "-c", _LEFT_AT_ONCE, str(settings.corpus), str(settings.index)]
     codes = [subprocess.run(command, capture_output=True).returncode for _ in range(4)]
     assert codes == [0, 0, 0, 0]
+
+
+def test_a_question_that_is_refused_loads_no_model(settings: Settings, embedder: WordEmbedder) -> None:
+    with Assistant.open(settings, embedder=embedder) as desk:
+        desk.sync()
+        reply = desk.ask("What did Goldman Sachs say about Tesla?")
+        assert (reply.refused, reply.answer.model) == (True, None)
+        assert desk.loader.choice.told == "It is loaded for the first question."
