@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import inspect
 import os
 import signal
 import socket
@@ -143,6 +144,13 @@ def test_no_route_goes_round_the_queue(scripted: Desk, route: str) -> None:
         found = set(pool.map(call, range(30)))
     assert found == {404}
     assert "past the queue" not in [question for question, *_ in scripted.assistant.asked]
+
+
+def test_a_page_that_nobody_uses_seldom_looks_for_work() -> None:
+    from gradio.queueing import Queue
+
+    assert "sleep(self.sleep_when_free)" in inspect.getsource(Queue.start_processing)
+    assert app.build(cast("Assistant", ScriptedAssistant({})))._queue.sleep_when_free == app.QUEUE_SECONDS
 
 
 def test_what_was_sent_and_never_dropped_is_not_left_behind() -> None:
