@@ -43,7 +43,10 @@ UPLOAD_KEPT = 3600
 """Seconds after which an upload that was never dropped on the inbox is deleted; all are when the page is closed."""
 
 QUEUE_SECONDS = 0.05
-"""Between two looks of Gradio's queue for work, as on Windows; elsewhere it looks each millisecond: 5 % of a core, all day."""
+"""Between two looks of Gradio's queue for work, as on Windows.
+
+Elsewhere it looks each millisecond, which takes 5 % of a core for as long as the page is served.
+"""
 
 
 @contextmanager
