@@ -42,6 +42,10 @@ _STYLE = ".dark .tab-container button.selected { color: var(--link-text-color) !
 UPLOAD_KEPT = 3600
 """Seconds after which an upload that was never dropped on the inbox is deleted; all are when the page is closed."""
 
+SESSIONS = 500
+"""Those that Gradio remembers, of 145 KB: each load of the page and each call of a program makes one, and with 100 a
+script could make the conversation of somebody who reads be forgotten."""
+
 QUEUE_SECONDS = 0.05
 """Between two looks of Gradio's queue for work, as on Windows.
 
@@ -184,7 +188,7 @@ def _launch(page: gr.Blocks, address: Address) -> None:
         pwa=False,
         mcp_server=True,
         max_file_size=uploads.MAX_BYTES,
-        state_session_capacity=100,
+        state_session_capacity=SESSIONS,
         app_kwargs={"middleware": [*walls, Middleware(Door, passwords=passwords)] if passwords else walls},
         theme=gr.themes.Default(
             primary_hue="blue",

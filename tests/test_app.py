@@ -146,6 +146,13 @@ def test_no_route_goes_round_the_queue(scripted: Desk, route: str) -> None:
     assert "past the queue" not in [question for question, *_ in scripted.assistant.asked]
 
 
+@pytest.mark.parametrize("name", ["receive", "pressed", "compare_2", "asking", "asking_1"])
+def test_what_is_dropped_pressed_or_asked_while_the_page_is_busy_is_not_lost(name: str) -> None:
+    page = app.build(cast("Assistant", ScriptedAssistant({})))
+    events = {one["api_name"]: one["trigger_mode"] for one in page.config["dependencies"]}
+    assert events[name] == "multiple"  # by itself Gradio drops an event while the same one is under way
+
+
 def test_a_page_that_nobody_uses_seldom_looks_for_work() -> None:
     from gradio.queueing import Queue
 

@@ -107,6 +107,13 @@ def test_the_picture_has_a_dot_for_each_row_that_opens_its_passage() -> None:
     assert drawn.count('class="rag-chip" data-passage="d 0 25"') == 2
 
 
+def test_the_picture_tells_another_figure_from_what_no_rule_can_tell() -> None:
+    rows = (Row(quote(), Stance("other")), Row(quote(house="Citi"), Stance()))
+    drawn = compare.comparison(Comparison("x", rows, ()))
+    assert "another figure" in drawn
+    assert "no rule can tell" in drawn
+
+
 @given(st.text(alphabet=st.sampled_from("<>&\"'/ aimgsrc=`$;#x" + "{}")))
 def test_no_text_becomes_markup(text: str) -> None:
     for drawn in (compare.comparison(side_by_side(text)), compare.empty([text])):

@@ -220,7 +220,10 @@ def test_a_pull_that_is_cancelled_goes_on_where_it_was(served: tuple[str, Assist
     begun(jobs)
     assert "away is being pulled" in models.act(desk, jobs, "verify", "here")
     assert "away is being pulled" in models.act(desk, jobs, "remove", "away")
-    jobs.cancel()
+    jobs.cancel("here")  # whose job may have ended a moment ago
+    assert jobs.job
+    assert jobs.job.told != "Stopping"
+    jobs.cancel("away")
     assert "What has come is kept" in ended(jobs).told
     jobs.start("pull", "away")
     assert ended(jobs).told == "away is here, and its sha256 is right."
@@ -293,6 +296,9 @@ def test_how_a_job_ended_is_told_for_a_minute(served: tuple[str, Assistant], set
     job = Job("verify", "here", ended=time.monotonic(), told="here: the sha256 is right.")
     assert job.told in models.drawn(served[1], job)
     assert job.told not in models.drawn(served[1], replace(job, ended=job.ended - models.TOLD - 1))
+    both = models.drawn(served[1], job, "away is being pulled: one at a time.")
+    assert job.told in both
+    assert "one at a time" in both
 
 
 @pytest.mark.parametrize("data", [None, 7, [], {"action": {}, "name": 7}])

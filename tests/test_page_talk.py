@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from rag.errors import ModelFailed
+from rag.page import cards
 from rag.page.filters import Limits
 from rag.page.talk import Conversation, Screen, converse
 from rag.records import Exchange
@@ -86,6 +87,12 @@ def test_a_failure_that_can_be_mended_is_shown_with_its_remedy() -> None:
     *_, last = ask(assistant, "q")
     assert "The model broke off." in last.content
     assert "Ask again." in last.content
+
+
+def test_no_other_question_s_quotes_stand_beside_a_failure() -> None:
+    broken = ModelFailed("The model broke off.", remedy="Ask again.")
+    *_, last = ask(ScriptedAssistant({"q": lambda: ScriptedReply(answered(), failure=broken)}), "q")
+    assert last.quotes == cards.NO_QUOTES
 
 
 def test_a_bug_is_shown_without_its_text_and_raised() -> None:

@@ -117,7 +117,7 @@ class Tools:
             kind: "email" or "note"; empty means both
 
         Returns:
-            question, hits (text, house, person, role, date, title, file, document, score)
+            query, hits (text, house, person, role, date, title, file, document, score)
         """
         limits = _limits(house, since, until, voice, kind)
         yield search_json(query, await self._aside(partial(self._assistant.search, query, k, **limits)))

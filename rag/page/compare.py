@@ -163,12 +163,11 @@ class _Parts:
     table: gr.HTML
     markdown: gr.Textbox
     csv: gr.Textbox
-    begun: gr.State
 
     @property
     def shows(self) -> list[gr.components.Component]:
         """What a comparison changes."""
-        return [self.status, self.table, self.markdown, self.csv, self.begun]
+        return [self.status, self.table, self.markdown, self.csv]
 
 
 def draw(shared: Shared) -> None:
@@ -197,7 +196,7 @@ def _lay_out() -> _Parts:
         said = gr.HTML(status(""))
         table = gr.HTML(empty(()), js_on_load=_ON_LOAD)
         markdown, csv = gr.Textbox(visible=False), gr.Textbox(visible=False)
-        return _Parts(tab, box, button, last, copy, save, said, table, markdown, csv, gr.State(False))
+        return _Parts(tab, box, button, last, copy, save, said, table, markdown, csv)
 
 
 def _connect(shared: Shared, parts: _Parts) -> None:
@@ -207,16 +206,21 @@ def _connect(shared: Shared, parts: _Parts) -> None:
 
     def compare(claim: str | None, conversation: Conversation, *limits: Chosen) -> Iterator[dict[Any, Any]]:
         conversation.comparison = this = object()
+        drawn = False
         for shown in compared(assistant, claim or "", Limits.of(*limits)):
             if conversation.comparison is not this:
                 break  # another was asked for meanwhile, and may have ended first
+            drawn = drawn or bool(shown.table)
             texts: dict[Any, Any] = {parts.markdown: shown.markdown, parts.csv: shown.csv}
-            changed = {parts.table: shown.table, **texts, parts.begun: True} if shown.table else {}
+            changed = {parts.table: shown.table, **texts} if shown.table else {}
             yield {parts.status: status(shown.told), **changed}
+        if not drawn and conversation.comparison is this:  # nothing to compare: the claims to begin with may come
+            conversation.comparison = None
         yield {parts.status: gr.skip()}  # Gradio shows the last once more, which may then be the older one
 
-    def greet(already: bool) -> str | dict[str, Any]:
-        return gr.skip() if already else empty(assistant.claims())
+    def greet(conversation: Conversation) -> str | dict[str, Any]:
+        claims = assistant.claims()  # it may take seconds, in which somebody has compared
+        return gr.skip() if conversation.comparison else empty(claims)
 
     def compare_last(conversation: Conversation, *limits: Chosen) -> Iterator[dict[Any, Any]]:
         if not conversation.past.exchanges:
@@ -243,7 +247,7 @@ def _connect(shared: Shared, parts: _Parts) -> None:
     asked = [parts.button.click, box.submit]
     gr.on(asked, compare, asks, shows, trigger_mode="always_last", **slow)
     parts.last.click(compare_last, [shared.conversation, *shared.limits], [box, *shows], **slow)
-    parts.table.select(picked, None, box, **PRIVATE).then(compare, asks, shows, **slow)
-    parts.tab.select(greet, [parts.begun], parts.table, **PRIVATE)
+    parts.table.select(picked, None, box, **PRIVATE).then(compare, asks, shows, trigger_mode="multiple", **slow)
+    parts.tab.select(greet, [shared.conversation], parts.table, **PRIVATE)
     parts.copy.click(None, [parts.markdown], parts.status, js=COPY % "given", **PRIVATE)
     parts.save.click(None, [parts.csv], js=SAVE % ("text/csv", "comparison.csv"), **PRIVATE)

@@ -277,4 +277,4 @@ def draw(shared: Shared) -> None:
         return drawing(conversation.past.costs, rates, remote="://" in shared.assistant.settings.model)
 
     triggers = [tab.select, shared.answered.change, price.change, watts.change]
-    gr.on(triggers, draw_anew, [shared.conversation, price, watts], [shown], **PRIVATE)
+    gr.on(triggers, draw_anew, [shared.conversation, price, watts], [shown], trigger_mode="always_last", **PRIVATE)

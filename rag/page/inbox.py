@@ -164,7 +164,8 @@ def draw(shared: Shared) -> None:
     again.click(begin, None, state, **PRIVATE)
     stop.click(upkeep.stop, None, None, **PRIVATE)
     follow.input(switch, [follow], state, **PRIVATE)
-    receiving: dict[str, Any] = {**PRIVATE, "queue": True, "concurrency_limit": 4}
+    # Gradio would drop what is sent while an earlier file is being indexed.
+    receiving: dict[str, Any] = {**PRIVATE, "queue": True, "concurrency_limit": 4, "trigger_mode": "multiple"}
     drop.upload(receive, None, came, **receiving).then(desk.look, [seen, *place], drawn, **PRIVATE)
 
 

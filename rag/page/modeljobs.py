@@ -68,11 +68,14 @@ class ModelJobs:
             self._stop = stop = threading.Event()
         threading.Thread(target=self._run, args=(job, stop), name=f"model-{kind}", daemon=True).start()
 
-    def cancel(self) -> None:
-        """Stop the job soon: a pull keeps what has come, and notices when the next bytes do, or after 30 s."""
+    def cancel(self, name: str) -> None:
+        """Stop the job with the model ``name`` soon, not one that another visitor has begun meanwhile.
+
+        A pull keeps what has come, and notices when the next bytes do, or after 30 s.
+        """
         with self._lock:
-            self._stop.set()
-            if self.job and not self.job.ended:
+            if self.job and not self.job.ended and self.job.name == name:
+                self._stop.set()
                 self.job = replace(self.job, told="Stopping")
 
     def use(self, name: str) -> str:

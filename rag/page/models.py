@@ -257,7 +257,8 @@ def drawn(assistant: Assistant, job: Job | None, said: str = "") -> str:
         ]
     except RagError as error:
         cards, said = [], f"{error} {error.remedy}"
-    said = said or _news(job)
+    news = _news(job)  # how a job ended is told beside what was answered before
+    said = "\n".join(filter(None, (said, news))) if job and job.ended else said or news
     own = loader.given if loader.given not in ("", *loader.catalogue) else ""
     used = choice if choice.name not in loader.catalogue else None
     foreign = foreign_card(used.name if used else own, used) if used or own else ""
@@ -284,7 +285,7 @@ def act(assistant: Assistant, jobs: ModelJobs, action: str, name: str) -> str:
         if action == "remove":
             return jobs.remove(name)
         if action == "cancel":
-            jobs.cancel()
+            jobs.cancel(name)
         elif kind := _JOBS.get(action):
             jobs.start(kind, name)
     except RagError as error:
@@ -303,9 +304,12 @@ def draw(shared: Shared) -> None:
 
     def pressed(event: gr.EventData, before: str) -> tuple[Any, str]:
         action, name = told_by(event, "action"), told_by(event, "name")
-        words = before if action == "look" else act(shared.assistant, jobs, action, name)
+        if action == "look":
+            return drawn(shared.assistant, jobs.job, before), gr.skip()
+        words = act(shared.assistant, jobs, action, name)
         return drawn(shared.assistant, jobs.job, words), words
 
     pressed.__annotations__["event"] = gr.EventData  # Gradio finds it by its type, and cannot resolve the name
     tab.select(lambda: (drawn(shared.assistant, jobs.job), ""), None, [view, said], **PRIVATE)
-    view.select(pressed, [said], [view, said], **PRIVATE)
+    # A press may come while the page is looking, and would be dropped.
+    view.select(pressed, [said], [view, said], trigger_mode="multiple", **PRIVATE)

@@ -136,10 +136,10 @@ def converse(
         try:
             last = yield from _exchange(assistant, question, limits, conversation, past)
         except RagError as error:
-            last = Screen(exchange(question, failure(error)), str(error), ended=True)
+            last = Screen(exchange(question, failure(error)), str(error), cards.NO_QUOTES, ended=True)
         except Exception:
             wrong = notice("This went wrong inside the program; its terminal says where.")
-            yield Screen(exchange(question, wrong), ended=True)
+            yield Screen(exchange(question, wrong), quotes=cards.NO_QUOTES, ended=True)
             raise
         past.said.append(last.content)
     finally:

@@ -47,6 +47,7 @@ STYLE = f"""
 .rag-dot::before {{ content: ""; display: block; width: 14px; height: 14px; margin: 5px; box-sizing: border-box;
   border: 3px solid var(--color-accent); border-radius: 50%; background: var(--color-accent); }}
 .rag-dot-disagree::before {{ background: none; border-radius: 2px; transform: rotate(45deg) scale(.85); }}
+.rag-dot-other::before {{ border-radius: 2px; }}
 .rag-dot-unjudged::before {{ background: none; border-color: {QUIET}; }}
 .rag-dot:hover::before, .rag-dot:focus-visible::before {{ outline: 2px solid var(--body-text-color); }}
 .rag-key {{ display: inline-block; position: static; transform: none; vertical-align: middle; cursor: default; }}
@@ -196,7 +197,7 @@ def houses_over_time(points: Sequence[Point]) -> str:
     )
 
 
-_SHAPES = {"agree": "agrees", "disagree": "disagrees"}
+_SHAPES = {"agree": "agrees", "disagree": "disagrees", "other": "another figure"}
 
 
 def _shape(point: Point) -> str:
