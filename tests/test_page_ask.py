@@ -235,6 +235,8 @@ def test_copy_works_where_the_browser_gives_no_clipboard(browser: Browser, scrip
     page.goto(scripted.url)
     page.get_by_role("button", name="Copy", exact=True).click()
     page.locator("#rag-note", has_text="nothing to copy").wait_for()
+    page.get_by_role("button", name="Save receipt").click()
+    page.locator("#rag-note", has_text="nothing to save").wait_for()
     put(page, "What is fair value?")
     page.locator("#rag-talk .rag-prose").wait_for()
     page.get_by_role("button", name="Copy", exact=True).click()

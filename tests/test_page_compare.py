@@ -161,6 +161,8 @@ def test_a_comparison_is_copied_and_saved(comparing: Page, tmp_path: Path) -> No
     comparing.get_by_role("button", name="Copy as Markdown").click()
     copied = comparing.wait_for_function("navigator.clipboard.readText()").json_value()
     assert "| House | Date | Stance |" in copied
+    comparing.get_by_text("Copied.").wait_for()
+    assert comparing.get_by_text("1 house:").is_visible()  # what was compared is told still
     with comparing.expect_download() as download:
         comparing.get_by_role("button", name="Download CSV").click()
     download.value.save_as(tmp_path / "saved.csv")

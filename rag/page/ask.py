@@ -247,6 +247,8 @@ def _connect(shared: Shared, parts: _Parts, asks: dict[str, Any]) -> None:
     cleared = parts.clear.click(clearing, [shared.conversation], parts.shows, **PRIVATE)
     cleared.then(greet, [shared.conversation], parts.now, **PRIVATE)
     parts.copy.click(None, None, parts.note, js=_COPY, **PRIVATE)
-    parts.save_markdown.click(None, [parts.markdown], js=SAVE % ("text/markdown", "answer.md"), **PRIVATE)
-    parts.save_receipt.click(None, [parts.receipt], js=SAVE % ("application/json", "receipt.json"), **PRIVATE)
+    parts.save_markdown.click(None, [parts.markdown], parts.note, js=SAVE % ("text/markdown", "answer.md"), **PRIVATE)
+    parts.save_receipt.click(
+        None, [parts.receipt], parts.note, js=SAVE % ("application/json", "receipt.json"), **PRIVATE
+    )
     shared.page.load(greet, [shared.conversation], parts.now, **PRIVATE)

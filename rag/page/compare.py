@@ -160,6 +160,7 @@ class _Parts:
     copy: gr.Button
     save: gr.Button
     status: gr.HTML
+    note: gr.HTML
     table: gr.HTML
     markdown: gr.Textbox
     csv: gr.Textbox
@@ -167,7 +168,7 @@ class _Parts:
     @property
     def shows(self) -> list[gr.components.Component]:
         """What a comparison changes."""
-        return [self.status, self.table, self.markdown, self.csv]
+        return [self.status, self.note, self.table, self.markdown, self.csv]
 
 
 def draw(shared: Shared) -> None:
@@ -193,10 +194,10 @@ def _lay_out() -> _Parts:
             last = gr.Button("Compare the last question", size="sm", min_width=260)
             copy = gr.Button("Copy as Markdown", size="sm", min_width=120)
             save = gr.Button("Download CSV", size="sm", min_width=120)
-        said = gr.HTML(status(""))
+        said, note = gr.HTML(status("")), gr.HTML(status(""))
         table = gr.HTML(empty(()), js_on_load=_ON_LOAD)
         markdown, csv = gr.Textbox(visible=False), gr.Textbox(visible=False)
-        return _Parts(tab, box, button, last, copy, save, said, table, markdown, csv)
+        return _Parts(tab, box, button, last, copy, save, said, note, table, markdown, csv)
 
 
 def _connect(shared: Shared, parts: _Parts) -> None:
@@ -213,7 +214,7 @@ def _connect(shared: Shared, parts: _Parts) -> None:
             drawn = drawn or bool(shown.table)
             texts: dict[Any, Any] = {parts.markdown: shown.markdown, parts.csv: shown.csv}
             changed = {parts.table: shown.table, **texts} if shown.table else {}
-            yield {parts.status: status(shown.told), **changed}
+            yield {parts.status: status(shown.told), parts.note: status(""), **changed}
         if not drawn and conversation.comparison is this:  # nothing to compare: the claims to begin with may come
             conversation.comparison = None
         yield {parts.status: gr.skip()}  # Gradio shows the last once more, which may then be the older one
@@ -249,5 +250,5 @@ def _connect(shared: Shared, parts: _Parts) -> None:
     parts.last.click(compare_last, [shared.conversation, *shared.limits], [box, *shows], **slow)
     parts.table.select(picked, None, box, **PRIVATE).then(compare, asks, shows, trigger_mode="multiple", **slow)
     parts.tab.select(greet, [shared.conversation], parts.table, **PRIVATE)
-    parts.copy.click(None, [parts.markdown], parts.status, js=COPY % "given", **PRIVATE)
-    parts.save.click(None, [parts.csv], js=SAVE % ("text/csv", "comparison.csv"), **PRIVATE)
+    parts.copy.click(None, [parts.markdown], parts.note, js=COPY % "given", **PRIVATE)
+    parts.save.click(None, [parts.csv], parts.note, js=SAVE % ("text/csv", "comparison.csv"), **PRIVATE)

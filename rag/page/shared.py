@@ -16,31 +16,34 @@ if TYPE_CHECKING:
 PRIVATE: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 """The options of an event that answers at once and is nobody's API."""
 
-SAVE = """(text) => {
-  if (!text) return;
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], {type: "%s"}));
-  link.download = "%s";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}"""
-"""JavaScript that saves a text as a file, to be completed with its type and its name."""
-
-
-COPY = """async given => {
-  const told = words => {
+_TOLD = """const told = words => {
     const line = document.createElement("p");
     line.className = "rag-note";
     line.setAttribute("role", "status");
     line.textContent = words;
     return line.outerHTML;
-  };
+  };"""
+
+SAVE = f"""text => {{
+  {_TOLD}
+  if (!text) return told("There is nothing to save yet.");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], {{type: "%s"}}));
+  link.download = "%s";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  return told("Saved.");
+}}"""
+"""JavaScript that saves a text as a file, and returns what is to be said; to be given its type and its name."""
+
+COPY = f"""async given => {{
+  {_TOLD}
   const text = %s;
   if (!text) return told("There is nothing to copy yet.");
-  try {
+  try {{
     await navigator.clipboard.writeText(text);
     return told("Copied.");
-  } catch {  // no clipboard where the page came over plain http from another machine
+  }} catch {{  // no clipboard where the page came over plain http from another machine
     const box = document.createElement("textarea"), pressed = document.activeElement;
     box.value = text;
     document.body.append(box);
@@ -49,8 +52,8 @@ COPY = """async given => {
     box.remove();
     pressed?.focus();
     return told(done ? "Copied." : "This browser lets no page copy: mark the text and copy it.");
-  }
-}"""
+  }}
+}}"""
 """JavaScript that copies a text, and returns what is to be said of it; to be completed with what gives the text."""
 
 
