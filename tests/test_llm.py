@@ -22,20 +22,20 @@ def test_a_stream_can_be_closed_while_another_thread_awaits_a_piece() -> None:
     assert rest == []
 
 
+def wait_for_the_floor(floor: Floor, flag: Flag, served: list[Flag]) -> None:
+    if floor.take(flag):
+        served.append(flag)
+        floor.rest()
+        floor.leave(flag)
+
+
 def test_who_waits_for_the_model_knows_how_many_come_first_and_gets_it_in_that_order() -> None:
     floor, pause = Floor(), threading.Event()
     flags = [Flag() for _ in range(3)]
     first = Flag()
     assert floor.take(first)
     served: list[Flag] = []
-
-    def wait_for_the_floor(flag: Flag) -> None:
-        if floor.take(flag):
-            served.append(flag)
-            floor.rest()
-            floor.leave(flag)
-
-    threads = [threading.Thread(target=wait_for_the_floor, args=(flag,)) for flag in flags]
+    threads = [threading.Thread(target=wait_for_the_floor, args=(floor, flag, served)) for flag in flags]
     for count, (thread, flag) in enumerate(zip(threads, flags, strict=True), start=1):
         thread.start()
         while floor.before(flag) != count:
@@ -55,14 +55,7 @@ def test_who_gave_way_in_mid_answer_goes_on_before_the_next_begins() -> None:
     floor.rest()
     assert floor.take(other)  # waits until the first was away for a second
     served: list[Flag] = []
-
-    def wait_for_the_floor(flag: Flag) -> None:
-        if floor.take(flag):
-            served.append(flag)
-            floor.rest()
-            floor.leave(flag)
-
-    threads = [threading.Thread(target=wait_for_the_floor, args=(flag,)) for flag in (new, begun)]
+    threads = [threading.Thread(target=wait_for_the_floor, args=(floor, flag, served)) for flag in (new, begun)]
     for thread, flag in zip(threads, (new, begun), strict=True):
         thread.start()
         while not floor.before(flag):

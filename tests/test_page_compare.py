@@ -178,6 +178,18 @@ def test_of_two_claims_at_once_the_second_is_shown_last(comparing: Page) -> None
     expect(comparing.locator(".rag-houses caption")).to_have_text("Capex will rise")
 
 
+def test_a_claim_that_cannot_be_compared_takes_no_table_away(comparing: Page) -> None:
+    box = comparing.get_by_label("Claim")
+    for claim in ("Capex will fall", ""):
+        box.fill(claim)
+        box.press("Enter")
+        comparing.get_by_text("1 house:" if claim else "Write a claim first.").wait_for()
+    comparing.get_by_role("tab", name="Inbox", exact=True).click()
+    comparing.get_by_role("tab", name="Compare", exact=True).click()
+    comparing.wait_for_timeout(500)  # in which a greeting would come
+    assert comparing.locator(".rag-houses caption").inner_text() == "Capex will fall"
+
+
 def test_a_comparison_that_ends_late_replaces_no_newer_one(comparing: Page, scripted: Desk) -> None:
     comparing.get_by_label("Claim").fill("slow")
     comparing.get_by_label("Claim").press("Enter")

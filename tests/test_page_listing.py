@@ -47,7 +47,7 @@ def test_no_text_becomes_markup(text: str) -> None:
         listing.standing(State(outcome=CorpusMissing(text, remedy=text)), {"files": 1, "documents": 1, "passages": 1}),
         listing.empty(Path("/" + text.replace("\0", ""))),
     ):
-        Drawn(drawn)
+        assert Drawn(drawn).elements  # each of which, and its attributes, it has compared with ours
 
 
 def test_a_row_says_who_what_and_what_it_came_with() -> None:

@@ -206,7 +206,7 @@ def _connect(shared: Shared, parts: _Parts) -> None:
     assistant = shared.assistant
 
     def compare(claim: str | None, conversation: Conversation, *limits: Chosen) -> Iterator[dict[Any, Any]]:
-        conversation.comparison = this = object()
+        before, conversation.comparison = conversation.comparison, (this := object())
         drawn = False
         for shown in compared(assistant, claim or "", Limits.of(*limits)):
             if conversation.comparison is not this:
@@ -215,8 +215,8 @@ def _connect(shared: Shared, parts: _Parts) -> None:
             texts: dict[Any, Any] = {parts.markdown: shown.markdown, parts.csv: shown.csv}
             changed = {parts.table: shown.table, **texts} if shown.table else {}
             yield {parts.status: status(shown.told), parts.note: status(""), **changed}
-        if not drawn and conversation.comparison is this:  # nothing to compare: the claims to begin with may come
-            conversation.comparison = None
+        if not drawn and conversation.comparison is this:  # nothing to compare: what stands there stands
+            conversation.comparison = before
         yield {parts.status: gr.skip()}  # Gradio shows the last once more, which may then be the older one
 
     def greet(conversation: Conversation) -> str | dict[str, Any]:
